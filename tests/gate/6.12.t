@@ -1,0 +1,3 @@
+#!/bin/bash
+# The suites of tests/gate/suites in Debian's kernel 6.12.
+exec "$(dirname "$0")/all" 6.12

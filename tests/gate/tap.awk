@@ -1,0 +1,77 @@
+# Joins the suites of one guest (tests/gate/guest) into one TAP document: numbers go on,
+# names say kernel and suite. A suite that did not end or did not run all it had planned
+# is a failure, as is a skipped test. Tests that tests/known-failures names are TODO.
+# The comments behind a failed test say why: they go to stderr and into the file FAILED.
+function result(ok, name,   line, n) {
+	name = kernel " " name
+	line = (ok ? "ok " : "not ok ") ++number " - " name
+	why = 0
+	for (n = 1; n <= todos; n++)
+		if (name ~ todo[n]) {
+			line = line " # TODO " reason[n]
+			print line
+			return
+		}
+	print line
+	if (!ok) {
+		bad++
+		why = 12
+		say("FAILED " name)
+	}
+	fflush()
+}
+function say(text) {
+	print "# " text >"/dev/stderr"
+	print text >failed
+	fflush()
+}
+BEGIN {
+	while ((getline line <known) > 0) {
+		if (line ~ /^#/ || line == "") continue
+		split(line, part, /\t+/)
+		todo[++todos] = part[1]
+		reason[todos] = part[2]
+	}
+	count = split(suites, wanted, " ")
+}
+/^# suite / { suite = $3; plan = -1; seen = 0; failures = 0; why = 0; next }
+/^# end / && $3 == suite {
+	if (plan != seen)
+		result(0, suite ": ran " seen " of " (plan < 0 ? "an unknown number of" : plan) " tests")
+	else if ($4 && !failures)
+		result(0, suite ": exit status " $4)
+	ended[suite] = 1
+	suite = ""
+	next
+}
+/^# machine / { machine = $3; next }
+suite != "" && /^1\.\.[0-9]+/ { plan = substr($1, 4) + 0; if (/SKIP/) plan = -1; next }
+suite != "" && /^(not )?ok [0-9]+/ {
+	seen++
+	ok = $1 == "ok" && !/# *SKIP/
+	if (!ok) failures++
+	sub(/^(not )?ok [0-9]+( -)? */, "")
+	result(ok, suite ": " $0)
+	next
+}
+/^Bail out!/ { result(0, suite ": " $0); next }
+{
+	sub(/^# ?/, "")
+	if (why && why--)
+		say("  " substr($0, 1, 300))
+	print "# " substr($0, 1, 300)
+}
+END {
+	for (n = 1; n <= count; n++)
+		if (!(wanted[n] in ended))
+			result(0, wanted[n] ": did not end")
+	result(machine == "" ? 0 : machine < 120 || machine > 124,
+	       guest ": the machine: clean console, module unloaded, end mark seen")
+	if (machine >= 120 && machine <= 124 || machine == "") {
+		print "  status " machine "; the console's end:" >failed
+		close(failed)
+		system("{ tail -n 3 " log_name ".stderr; tail -n 3 " log_name ".console; } | cut -c 1-200 | sed 's/^/  /' >>" failed)
+	}
+	print "1.." number
+	exit bad > 0
+}
