@@ -34,13 +34,15 @@ BEGIN {
 	}
 	count = split(suites, wanted, " ")
 }
-/^# suite / { suite = $3; plan = -1; seen = 0; failures = 0; why = 0; next }
+function now(   t) { "date +%s" | getline t; close("date +%s"); return t }
+/^# suite / { suite = $3; began = now(); plan = -1; seen = 0; failures = 0; why = 0; next }
 /^# end / && $3 == suite {
 	if (plan != seen)
 		result(0, suite ": ran " seen " of " (plan < 0 ? "an unknown number of" : plan) " tests")
 	else if ($4 && !failures)
 		result(0, suite ": exit status " $4)
 	ended[suite] = 1
+	times = times sprintf("%s %d\n", suite, now() - began)
 	suite = ""
 	next
 }
@@ -72,6 +74,7 @@ END {
 		close(failed)
 		system("{ tail -n 3 " log_name ".stderr; tail -n 3 " log_name ".console; } | cut -c 1-200 | sed 's/^/  /' >>" failed)
 	}
+	printf "%s", times >(log_name ".times")
 	print "1.." number
 	exit bad > 0
 }
