@@ -13,12 +13,12 @@ run() {
 	tests/vm/run -k 6.12 -f .build/sock -o "$tmp/$1.console" -- bash -c '
 		modprobe iketcp
 		.build/sock/sock-prefix "*ipv4*"
-		tests/interop/libreswan nat
+		tests/interop/libreswan fallback
 		cat /proc/sys/kernel/random/uuid /proc/uptime' >"$tmp/$1.output" 2>"$tmp/$1.stderr"
 }
 
 check "a run" run quiet
-for _ in 1 2 3; do
+for _ in 1 2; do
 	(while :; do :; done) &
 	busy+=($!)
 done
@@ -29,6 +29,6 @@ check "the output is the same, random numbers and times included" \
 	cmp "$tmp/quiet.output" "$tmp/busy.output"
 check "the console is the same" cmp "$tmp/quiet.console" "$tmp/busy.console"
 like "$(<"$tmp/quiet.output")" 'ok .* ping, counted by the states' "and there was something to compare"
-diag "the guest's module: $(strip -g -R .note.gnu.build-id -R .BTF -R .BTF.base -o /dev/stdout \
-	"$(tests/vm/build 6.12)" | sha256sum | cut -c 1-16)"
+strip -g -R .note.gnu.build-id -R .BTF -R .BTF.base -o "$tmp/ko" "$(tests/vm/build 6.12)"
+diag "the guest's module, wherever it is built: $(sha256sum <"$tmp/ko" | cut -c 1-16)"
 done_testing

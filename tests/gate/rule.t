@@ -17,6 +17,7 @@ run() {
 
 run 120 "no command: an error"
 run 120 "no such kernel: an error" -k 2.4 -n -- true
+# A boot is 20 s, so each tells of as much as it can.
 # shellcheck disable=SC2016 # for the guest's shell
 run 42 "the command's exit status and output come through" -n -- \
 	bash -c 'echo "to stdout $1 $PWD"; echo to stderr >&2; cat; exit 42' 0 "two  words" <<<"not for it"

@@ -305,7 +305,8 @@ static void crowded(const struct env *e)
 		crowd_read, crowd_peek, crowd_write, crowd_write,
 		crowd_peer_write, crowd_peer_read,
 	};
-	uint64_t end = now_ms() + 3000;
+	/* IKETCP_SHORT: each kind of end once. */
+	uint64_t end = now_ms() + (getenv("IKETCP_SHORT") ? 0 : 3000);
 	pthread_t threads[ARRAY_LEN(jobs)];
 	unsigned int round, i;
 
