@@ -47,6 +47,8 @@
 /* Queue a message on the SA's connection, or drop it: its turn has come. */
 static void deliver(struct iketcp_sa *sa, struct iketcp_msg *msg)
 {
+	struct net *net;
+
 	lockdep_assert_held(&sa->lock);
 
 	/* A place holder: nothing came of that packet. */
@@ -56,10 +58,14 @@ static void deliver(struct iketcp_sa *sa, struct iketcp_msg *msg)
 	}
 	if (!sa->conn || !iketcp_tx_push_esp(sa->conn, msg)) {
 		iketcp_stat_inc(sa->stats, IKETCP_STAT_OUT_CLOSED);
-		if (sa->conn)
-			iketcp_conn_note_drop(xs_net(sa->x), sa->conn,
+		/* Crypto may complete when the namespace is gone: who listened, too. */
+		rcu_read_lock();
+		net = rcu_dereference(sa->stats->net);
+		if (net && sa->conn)
+			iketcp_conn_note_drop(net, sa->conn,
 					      IKETCP_STAT_OUT_CLOSED,
 					      sa->x->id.spi);
+		rcu_read_unlock();
 		iketcp_msg_free(msg);
 	}
 }

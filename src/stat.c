@@ -103,12 +103,21 @@ static int __net_init stat_net_init(struct net *net)
 	in->stats = stats_create();
 	if (!in->stats)
 		return -ENOMEM;
+	RCU_INIT_POINTER(in->stats->net, net);
 	if (!proc_create_net_single(PROC_NAME, 0444, net->proc_net, stat_show,
 				    NULL)) {
 		iketcp_stats_put(in->stats);
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+/* Before anything of the namespace ends; a grace period follows. */
+static void __net_exit stat_net_pre_exit(struct net *net)
+{
+	struct iketcp_net *in = net_generic(net, net_id);
+
+	RCU_INIT_POINTER(in->stats->net, NULL);
 }
 
 static void __net_exit stat_net_exit(struct net *net)
@@ -121,6 +130,7 @@ static void __net_exit stat_net_exit(struct net *net)
 
 static struct pernet_operations stat_net_ops = {
 	.init = stat_net_init,
+	.pre_exit = stat_net_pre_exit,
 	.exit = stat_net_exit,
 	.id = &net_id,
 	.size = sizeof(struct iketcp_net),

@@ -103,10 +103,13 @@ struct iketcp_counts {
  * struct iketcp_stats - the counters of a network namespace
  * @ref: held by the namespace, by each connection and each SA: crypto that
  *	 completes late may count when its namespace is gone already
+ * @net: the namespace; NULL from before its end on. Written before there are others
+ *	 and by the namespace's pre-exit, read under RCU
  * @count: the counters of each CPU
  */
 struct iketcp_stats {
 	refcount_t ref;
+	struct net __rcu *net;
 	struct iketcp_counts __percpu *count;
 };
 
