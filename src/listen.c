@@ -217,18 +217,25 @@ static bool is_over(const struct sock *child)
 		 (TCPF_ESTABLISHED | TCPF_SYN_RECV));
 }
 
+/* Do more connections wait for their prefix than may? */
+static bool is_crowded(const struct iketcp_listener *listener)
+{
+	return READ_ONCE(listener->nr_waiting) >
+	       iketcp_sysctl_max_waiting(sock_net(listener->sk));
+}
+
 /*
  * The first connection that waits for nothing, or too many others with it.
  * Return: it, off the list; NULL when there is none.
  */
 static struct iketcp_conn *pop_stranger(struct iketcp_listener *listener)
 {
-	unsigned int max = iketcp_sysctl_max_waiting(sock_net(listener->sk));
+	bool crowded = is_crowded(listener);
 	struct iketcp_conn *conn, *found = NULL;
 
 	spin_lock_bh(&listener->lock);
 	list_for_each_entry(conn, &listener->waiting, parked) {
-		if (is_over(conn->sk) || listener->nr_waiting > max) {
+		if (crowded || is_over(conn->sk)) {
 			found = conn;
 			break;
 		}
@@ -314,15 +321,22 @@ static void run(struct work_struct *work)
 	struct iketcp_conn *conn;
 	struct sock *child;
 
-	while (has_room(listener)) {
+	/* Who floods must not keep this from its bound, nor from an end. */
+	while (!READ_ONCE(listener->closed) && has_room(listener)) {
 		child = iketcp_compat_accept(listener->sk);
 		if (!child)
 			break;
 		if (adopt(listener, child))
 			close_child(child);
+		if (is_crowded(listener)) {
+			conn = pop_stranger(listener);
+			if (conn)
+				judge(listener, conn);
+		}
 		cond_resched();
 	}
-	while ((conn = pop_stranger(listener))) {
+	while (!READ_ONCE(listener->closed) &&
+	       (conn = pop_stranger(listener))) {
 		judge(listener, conn);
 		cond_resched();
 	}
@@ -373,7 +387,7 @@ static int ops_release(struct socket *sock)
 	ops = listener->ops;
 	remove_wait_queue(sk_sleep(sk), &listener->wait);
 	spin_lock_bh(&listener->lock);
-	listener->closed = true;
+	WRITE_ONCE(listener->closed, true);
 	spin_unlock_bh(&listener->lock);
 	cancel_work_sync(&listener->work);
 	close_parked(listener);
