@@ -116,6 +116,17 @@ static void show(int fd)
 	fclose(f);
 }
 
+/* The console tells which test its next lines are of. */
+static void mark(const char *name)
+{
+	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	dprintf(fd, "iketcp-test: %s\n", name);
+	close(fd);
+}
+
 static void in_parent(void **state)
 {
 	struct job *job = *state;
@@ -123,6 +134,7 @@ static void in_parent(void **state)
 	int out, status;
 	pid_t pid;
 
+	mark(job->name);
 	fflush(NULL);
 	out = need(memfd_create("output", MFD_CLOEXEC));
 	pid = need(fork());
