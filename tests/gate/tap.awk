@@ -30,6 +30,10 @@ BEGIN {
 	while ((getline line <known) > 0) {
 		if (line ~ /^#/ || line == "") continue
 		split(line, part, /\t+/)
+		if (part[1] == "" || part[2] == "") {
+			result(0, "tests/known-failures: a line without a pattern or a reason")
+			continue
+		}
 		todo[++todos] = part[1]
 		reason[todos] = part[2]
 	}
@@ -37,7 +41,7 @@ BEGIN {
 }
 /^# suite / { suite = $3; began = $4; plan = -1; seen = 0; failures = 0; why = 0; next }
 /^# end / && $3 == suite {
-	if (plan != seen)
+	if (plan != seen || !seen)
 		result(0, suite ": ran " seen " of " (plan < 0 ? "an unknown number of" : plan) " tests")
 	else if ($4 && !failures)
 		result(0, suite ": exit status " $4)
@@ -50,7 +54,7 @@ BEGIN {
 suite != "" && /^1\.\.[0-9]+/ { plan = substr($1, 4) + 0; if (/SKIP/) plan = -1; next }
 suite != "" && /^(not )?ok [0-9]+/ {
 	seen++
-	ok = $1 == "ok" && !/# *SKIP/
+	ok = $1 == "ok" && tolower($0) !~ /# *(skip|todo)/
 	if (!ok) failures++
 	sub(/^(not )?ok [0-9]+( -)? */, "")
 	result(ok, suite ": " $0)
@@ -67,9 +71,10 @@ END {
 	for (n = 1; n <= count; n++)
 		if (!(wanted[n] in ended))
 			result(0, wanted[n] ": did not end")
-	result(machine == "" ? 0 : machine < 120 || machine > 124,
+	# tests/gate/guest itself ends with 0, whatever its suites say.
+	result(machine == "0",
 	       guest ": the machine: clean console, module unloaded, end mark seen")
-	if (machine >= 120 && machine <= 124 || machine == "") {
+	if (machine != "0") {
 		print "  status " machine "; the console's end:" >failed
 		close(failed)
 		system("{ tail -n 3 " log_name ".stderr; tail -n 3 " log_name ".console; } | cut -c 1-200 | sed 's/^/  /' >>" failed)

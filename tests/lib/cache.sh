@@ -11,6 +11,12 @@
 # The key has to say everything the contents depend on: nothing in the cache
 # is ever brought up to date.
 
+# What is made, and what is read of apt, does not depend on who calls.
+umask 022
+export LC_ALL=C
+unset LANGUAGE
+: "${HOME:=/root}"
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 cache=${IKETCP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/iketcp}
 mkdir -p "$cache"
 cache=$(cd "$cache" && pwd -P)
