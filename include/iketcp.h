@@ -157,7 +157,9 @@
  *
  * shutdown(SHUT_WR) and close() send the IKE messages that were written before,
  * whole, and then the end of the stream. ESP messages that wait are dropped.
- * States in the kernel live on.
+ * States in the kernel live on. If the peer is gone, or does not take these
+ * bytes, TCP gives up 30 s after it last took some (sooner with a shorter
+ * TCP_USER_TIMEOUT), not after a quarter of an hour.
  *
  *
  * Other calls

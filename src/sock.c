@@ -25,6 +25,15 @@
 #include "sock.h"
 #include "tx.h"
 
+/*
+ * So long TCP tries to get rid of a closed socket's last bytes without a sign of
+ * progress, ms. Its own limit is a quarter of an hour, for which the socket would
+ * keep its namespace, that its states, and they the module. The documented bound
+ * is 30 s: the clock starts when the last byte acknowledged so far was, and the
+ * timer may be late.
+ */
+#define END_TIMEOUT	(25 * MSEC_PER_SEC)
+
 static struct proto prot4 __ro_after_init;
 static struct proto_ops ops4 __ro_after_init;
 
@@ -89,6 +98,30 @@ static void state_change(struct sock *sk)
 }
 
 /*
+ * See END_TIMEOUT. A shorter limit of the daemon's own stays.
+ *
+ * Context: socket lock held.
+ */
+static void bound_end(struct sock *sk)
+{
+	struct inet_connection_sock *icsk = inet_csk(sk);
+	unsigned long most = msecs_to_jiffies(END_TIMEOUT);
+	u32 limit = READ_ONCE(icsk->icsk_user_timeout);
+
+	sock_owned_by_me(sk);
+
+	if (!limit || limit > END_TIMEOUT)
+		WRITE_ONCE(icsk->icsk_user_timeout, END_TIMEOUT);
+	/* A peer that is gone already has made the timers long. */
+	if (icsk->icsk_pending && time_after(icsk->icsk_timeout, jiffies + most))
+		inet_csk_reset_xmit_timer(sk, icsk->icsk_pending, most,
+					  TCP_RTO_MAX);
+	/* Behind our FIN TCP would wait for the peer's. */
+	if (READ_ONCE(tcp_sk(sk)->linger2) >= 0 && tcp_fin_time(sk) > most)
+		WRITE_ONCE(tcp_sk(sk)->linger2, most);
+}
+
+/*
  * Give the socket back to TCP. Until the socket lock is let go the last time
  * callbacks and runner are ended; SAs that know the connection find it closed.
  *
@@ -107,6 +140,7 @@ static void detach(struct sock *sk)
 	iketcp_rx_catch_up(conn);
 	iketcp_tx_close(conn);
 	iketcp_tx_drain(conn);
+	bound_end(sk);
 	iketcp_ecn_give_back(conn);
 
 	write_lock_bh(&sk->sk_callback_lock);
@@ -120,7 +154,7 @@ static void detach(struct sock *sk)
 	write_unlock_bh(&sk->sk_callback_lock);
 	rcu_assign_pointer(inet_csk(sk)->icsk_ulp_data, NULL);
 	/*
-	 * TCP may go on with the socket for minutes (FIN, retransmissions) but
+	 * TCP goes on with the socket for a while (FIN, retransmissions) but
 	 * not with us: the ULP's reference to the module ends here. We are
 	 * still held by that of our ops->owner, which the caller of
 	 * ops->release() drops when we have returned.

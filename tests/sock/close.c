@@ -453,6 +453,56 @@ static void namespace_goes(const struct env *e)
 	}
 }
 
+static bool is_ending(uint16_t port)
+{
+	return !run("ss -Htn state fin-wait-1 '( sport = %d )' | grep -q .", port);
+}
+
+/*
+ * What has been written cannot go out any more, or is never answered: the closed
+ * socket gives up within 30 s, also when TCP had backed off for long already.
+ */
+static void wire_gone(const struct env *e)
+{
+	static const char *const ways[] = {
+		"ip link set lo down",
+		"nft 'add table inet t; add chain inet t in { type filter hook input priority 0; policy drop; }'",
+	};
+	/* In virtual time a minute costs nothing: see tests/vm/run. */
+	bool backed_off = getenv("IKETCP_PACE");
+	unsigned int way, late;
+
+	for (way = 0; way < ARRAY_LEN(ways); way++) {
+		for (late = 0; late <= backed_off; late++) {
+			uint64_t start;
+			uint16_t port;
+			int us, peer;
+
+			ready(e, &us, &peer);
+			port = sock_port(us);
+			check_eq(run("%s", ways[way]), 0);
+			us_put_ike(us, 100, 1);
+			if (late)
+				msleep(65000);
+			need(close(us));
+			start = now_ms();
+			check(is_ending(port), "way %u: no orphan", way);
+			while (is_ending(port)) {
+				check(now_ms() - start < 30000,
+				      "way %u, late %u: still there", way, late);
+				msleep(200);
+			}
+			check(late || now_ms() - start > 5000,
+			      "way %u: gave up after %d ms", way,
+			      (int)(now_ms() - start));
+			reset_close(peer);
+			if (way)
+				check_eq(run("nft delete table inet t"), 0);
+			need(loopback_up());
+		}
+	}
+}
+
 static const struct test tests[] = {
 	TEST(duplicated, ALL),
 	TEST(forked, ALL),
@@ -468,6 +518,7 @@ static const struct test tests[] = {
 	TEST(destroyed, SOME),
 	TEST(raw_reader_across_attach, FAMILIES | RESPONDERS),
 	TEST(namespace_goes, SOME),
+	TEST_SECONDS(wire_gone, SOME, 400),
 };
 
 SOCK_MAIN("close", tests)
