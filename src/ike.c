@@ -188,18 +188,22 @@ static struct sk_buff *wait_message(struct sock *sk, int flags)
 
 	add_wait_queue(sk_sleep(sk), &wait);
 	for (;;) {
-		bool end = at_end(sk);
+		bool end = at_end(sk), dead = false;
 
 		/*
 		 * A FIN is noted before the data in front of it is shown to
 		 * our reader, all under the socket lock: wait for that, unless
-		 * it was left to the runner.
+		 * it was left to the runner. If that data was none that can be
+		 * read, the error comes before the end: the runner sets it.
 		 */
 		if (end) {
 			lock_sock(sk);
 			iketcp_rx_catch_up(conn);
+			dead = conn->rx.dead;
 			release_sock(sk);
 		}
+		if (dead)
+			iketcp_tx_flush_runner(conn);
 		skb = pop(&conn->ike, flags);
 		if (skb)
 			break;

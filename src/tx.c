@@ -154,6 +154,17 @@ void iketcp_tx_call_runner(struct iketcp_conn *conn)
 }
 
 /**
+ * iketcp_tx_flush_runner() - wait until what the runner was called for is done
+ * @conn: the connection
+ *
+ * Context: process, socket lock not held.
+ */
+void iketcp_tx_flush_runner(struct iketcp_conn *conn)
+{
+	flush_delayed_work(&conn->tx.work);
+}
+
+/**
  * iketcp_tx_abort() - let the runner reset the connection
  * @conn: the connection
  * @err: what the daemon shall read, positive errno

@@ -14,6 +14,7 @@ int iketcp_tx_init(struct iketcp_conn *conn);
 int iketcp_tx_begin(struct iketcp_conn *conn);
 void iketcp_tx_kick(struct iketcp_conn *conn);
 void iketcp_tx_call_runner(struct iketcp_conn *conn);
+void iketcp_tx_flush_runner(struct iketcp_conn *conn);
 bool iketcp_tx_resume(struct iketcp_conn *conn);
 void iketcp_tx_abort(struct iketcp_conn *conn, int err);
 

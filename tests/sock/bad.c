@@ -85,6 +85,52 @@ static void length_0_before_attach(const struct env *e)
 	need(close(peer));
 }
 
+static void run_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	/* Where there is no such CPU nothing can run on two. */
+	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
+/* A length of 0 in one segment with the FIN. */
+static void *end_with_length_0(void *arg)
+{
+	int peer = *(int *)arg;
+
+	run_on(0);
+	msleep(20);
+	need(send(peer, "\0\0", 2, MSG_MORE));
+	need(shutdown(peer, SHUT_WR));
+	return NULL;
+}
+
+/*
+ * What comes with the end of the stream is an error all the same, and before the
+ * end: also for who sleeps until then and reads at once, on another CPU.
+ */
+static void length_0_and_end(const struct env *e)
+{
+	pthread_t thread;
+	int round, us, peer;
+	char buf[16];
+
+	for (round = 0; round < 20; round++) {
+		ready(e, &us, &peer);
+		need(-pthread_create(&thread, NULL, end_with_length_0, &peer));
+		run_on(1);
+		check(revents(us, POLLIN, WAIT_MS) & POLLIN, "no end");
+		refused(recv(us, buf, sizeof(buf), MSG_DONTWAIT), EINVAL);
+		us_expect_eof(us);
+		need(-pthread_join(thread, NULL));
+		peer_expect_end(peer);
+		need(close(us));
+		need(close(peer));
+	}
+}
+
 static void *read_one(void *arg)
 {
 	char buf[16];
@@ -413,6 +459,7 @@ static const struct test tests[] = {
 	TEST(length_1, ALL),
 	TEST(length_0_first, ALL),
 	TEST(length_0_before_attach, FAMILIES | RESPONDERS),
+	TEST(length_0_and_end, ALL),
 	TEST(length_0_wakes_a_reader, SOME),
 	TEST(short_frames, ALL),
 	TEST(many_keepalives, SOME),
