@@ -490,7 +490,7 @@ static void wire_gone(const struct env *e)
 			while (is_ending(port)) {
 				check(now_ms() - start < 30000,
 				      "way %u, late %u: still there", way, late);
-				msleep(200);
+				msleep(2000);
 			}
 			check(late || now_ms() - start > 5000,
 			      "way %u: gave up after %d ms", way,
