@@ -4,186 +4,14 @@
  * that the test writes and reads every byte itself. The scenarios in network
  * namespaces go further; this is about the socket.
  */
-#include "sock.h"
-
-#define SPI_IN		0x1001
-#define SPI_OUT		0x2002
-#define PORT_OUT	7777
-#define NEXT_UDP	17
-
-static bool is_v6(const struct env *e)
-{
-	return e->family == V6;
-}
-
-static const char *addr(const struct env *e)
-{
-	return is_v6(e) ? "::1" : "127.0.0.1";
-}
-
-static void state_add(const struct env *e, unsigned int spi, const char *alg,
-		      int sport, int dport)
-{
-	AT();
-	if (run("ip xfrm state add src %s dst %s proto esp spi %#x "
-		"mode transport replay-window 32 %s "
-		"encap espintcp %d %d %s", addr(e), addr(e), spi, alg, sport,
-		dport, is_v6(e) ? "::" : "0.0.0.0"))
-		die_("ip xfrm state add failed");
-}
-
-#define NULL_CIPHER	"enc 'ecb(cipher_null)' ''"
-#define WITH_ICV	"auth 'hmac(sha1)' " \
-			"0x0102030405060708090a0b0c0d0e0f1011121314 " \
-			NULL_CIPHER
-
-static void state_in(const struct env *e, const char *alg, int us)
-{
-	state_add(e, SPI_IN, alg, sock_peer_port(us), sock_port(us));
-}
-
-/* What goes to PORT_OUT goes through a state from @sport to @dport. */
-static void state_out(const struct env *e, int sport, int dport)
-{
-	/* Loopback is outside of xfrm until told otherwise. */
-	sysctl_write("/proc/sys/net/ipv4/conf/lo/disable_xfrm", "0");
-	sysctl_write("/proc/sys/net/ipv4/conf/lo/disable_policy", "0");
-	state_add(e, SPI_OUT, NULL_CIPHER, sport, dport);
-	if (run("ip xfrm policy add dir out src %s dst %s proto udp dport %d "
-		"tmpl src %s dst %s proto esp mode transport",
-		addr(e), addr(e), PORT_OUT, addr(e), addr(e)))
-		die_("ip xfrm policy add failed");
-}
-
-static int udp_new(const struct env *e, uint16_t *port)
-{
-	struct env plain = *e;
-	struct sockaddr_in6 sin6 = {
-		.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT,
-	};
-	struct sockaddr_in sin = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	int fd = need(socket(is_v6(&plain) ? AF_INET6 : AF_INET,
-			     SOCK_DGRAM | SOCK_CLOEXEC, 0));
-
-	if (is_v6(e))
-		need(bind(fd, (struct sockaddr *)&sin6, sizeof(sin6)));
-	else
-		need(bind(fd, (struct sockaddr *)&sin, sizeof(sin)));
-	*port = sock_port(fd);
-	return fd;
-}
-
-static ssize_t udp_send(const struct env *e, int fd, const void *data,
-			size_t len)
-{
-	struct sockaddr_in6 sin6 = {
-		.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT,
-		.sin6_port = htons(PORT_OUT),
-	};
-	struct sockaddr_in sin = {
-		.sin_family = AF_INET, .sin_port = htons(PORT_OUT),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-
-	if (is_v6(e))
-		return sendto(fd, data, len, 0, (struct sockaddr *)&sin6,
-			      sizeof(sin6));
-	return sendto(fd, data, len, 0, (struct sockaddr *)&sin, sizeof(sin));
-}
-
-static void put16(uint8_t *p, unsigned int v)
-{
-	p[0] = v >> 8;
-	p[1] = v & 0xff;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v & 0xffff);
-}
-
-static uint32_t sum(uint32_t acc, const uint8_t *p, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < len; i++)
-		acc += i % 2 ? p[i] : p[i] << 8;
-	while (acc >> 16)
-		acc = (acc & 0xffff) + (acc >> 16);
-	return acc;
-}
-
-/* A UDP datagram between the loopback addresses, with its checksum. */
-static size_t udp_put(const struct env *e, uint8_t *out, uint16_t sport,
-		      uint16_t dport, const void *data, size_t len)
-{
-	static const uint8_t v4[8] = { 127, 0, 0, 1, 127, 0, 0, 1 };
-	static const uint8_t v6[32] = { [15] = 1, [31] = 1 };
-	uint32_t c;
-
-	put16(out, sport);
-	put16(out + 2, dport);
-	put16(out + 4, 8 + len);
-	put16(out + 6, 0);
-	memcpy(out + 8, data, len);
-	c = is_v6(e) ? sum(0, v6, sizeof(v6)) : sum(0, v4, sizeof(v4));
-	c = sum(c + NEXT_UDP + 8 + len, out, 8 + len);
-	c = ~c & 0xffff;
-	put16(out + 6, c ?: 0xffff);
-	return 8 + len;
-}
-
-/* An ESP packet of the null cipher around @len bytes of payload. */
-static size_t esp_put(uint8_t *out, uint32_t spi, uint32_t seq,
-		      const uint8_t *payload, size_t len)
-{
-	size_t n = 8, pad = (4 - (len + 2) % 4) % 4, i;
-
-	put32(out, spi);
-	put32(out + 4, seq);
-	memcpy(out + n, payload, len);
-	n += len;
-	for (i = 1; i <= pad; i++)
-		out[n++] = i;
-	out[n++] = pad;
-	out[n++] = NEXT_UDP;
-	return n;
-}
-
-static size_t esp_udp_frame(const struct env *e, uint8_t *out, uint32_t spi,
-			    uint32_t seq, uint16_t sport, uint16_t dport,
-			    const void *data, size_t len)
-{
-	static uint8_t udp[FRAME_MAX], esp[FRAME_MAX];
-	size_t n;
-
-	n = udp_put(e, udp, sport, dport, data, len);
-	n = esp_put(esp, spi, seq, udp, n);
-	return frame_put(out, esp, n);
-}
-
-static void udp_expect(int fd, const void *want, size_t len)
-{
-	static uint8_t buf[FRAME_MAX];
-	ssize_t n;
-
-	if (!(revents(fd, POLLIN, WAIT_MS) & POLLIN))
-		die_("the datagram of %zu bytes does not come", len);
-	n = need(recv(fd, buf, sizeof(buf), 0));
-	if ((size_t)n != len || memcmp(buf, want, len))
-		die_("a wrong datagram of %zd bytes came", n);
-}
+#include "sa.h"
 
 static void received(const struct env *e)
 {
 	static const size_t sizes[] = { 1, 2, 3, 4, 100, 1400, 9000, 60000 };
 	static uint8_t data[FRAME_MAX], buf[2 * FRAME_MAX];
 	struct stats s;
-	uint16_t port;
+	uint16_t port = 0;
 	int us, peer, udp;
 	size_t i, n;
 
@@ -214,7 +42,7 @@ static void received(const struct env *e)
 static void received_in_pieces(const struct env *e)
 {
 	uint8_t data[20], buf[128];
-	uint16_t port;
+	uint16_t port = 0;
 	int us, peer, udp, round = 0;
 	size_t cut, n = 20;
 
@@ -242,7 +70,7 @@ static void received_while_ike_is_full(const struct env *e)
 	struct tuning t = { .us_rcvbuf = 1 };
 	uint8_t data[100], buf[512];
 	struct stats s;
-	uint16_t port;
+	uint16_t port = 0;
 	int us, peer, udp, i;
 
 	stats_take(&s);
@@ -268,7 +96,7 @@ static void replayed(const struct env *e)
 {
 	unsigned long before = xfrm_stat("XfrmInStateSeqError");
 	uint8_t data[20], buf[128];
-	uint16_t port;
+	uint16_t port = 0;
 	int us, peer, udp;
 	size_t n;
 
@@ -298,7 +126,7 @@ static void bad_icv(const struct env *e)
 {
 	unsigned long before = xfrm_stat("XfrmInStateProtoError");
 	uint8_t data[40], buf[128];
-	uint16_t port;
+	uint16_t port = 0;
 	int us, peer, udp, i;
 
 	ready(e, &us, &peer);
@@ -324,7 +152,7 @@ static void state_without_encap(const struct env *e)
 {
 	unsigned long before = xfrm_stat("XfrmInStateMismatch");
 	uint8_t data[40], buf[128];
-	uint16_t port;
+	uint16_t port = 0;
 	int us, peer, udp;
 
 	ready(e, &us, &peer);
@@ -349,13 +177,13 @@ static void sent(const struct env *e)
 	static const size_t sizes[] = { 1, 2, 3, 4, 100, 1400, 9000, 60000 };
 	static uint8_t data[FRAME_MAX], want[FRAME_MAX];
 	struct stats s;
-	uint16_t port;
+	uint16_t port = 0;
 	int us, peer, udp;
 	size_t i, n;
 
 	stats_take(&s);
 	ready(e, &us, &peer);
-	state_out(e, sock_port(us), sock_peer_port(us));
+	state_out(e, NULL_CIPHER, sock_port(us), sock_peer_port(us));
 	udp = udp_new(e, &port);
 	ike_fill(data, sizeof(data), 5);
 	for (i = 0; i < ARRAY_LEN(sizes); i++) {
@@ -375,11 +203,11 @@ static void sent(const struct env *e)
 static void sent_among_ike(const struct env *e)
 {
 	uint8_t data[300], want[512];
-	uint16_t port;
+	uint16_t port = 0;
 	int us, peer, udp, i;
 
 	ready(e, &us, &peer);
-	state_out(e, sock_port(us), sock_peer_port(us));
+	state_out(e, NULL_CIPHER, sock_port(us), sock_peer_port(us));
 	udp = udp_new(e, &port);
 	ike_fill(data, sizeof(data), 5);
 	for (i = 0; i < 20; i++) {
@@ -401,7 +229,7 @@ static void sent_without_connection(const struct env *e)
 {
 	uint8_t data[100], want[256];
 	struct stats s;
-	uint16_t port, mine;
+	uint16_t port, mine, from = 0;
 	int l, us, peer, udp, one = 1;
 
 	/* Two ports that stay the same. */
@@ -409,8 +237,8 @@ static void sent_without_connection(const struct env *e)
 	us = sock_new(e, US, NULL);
 	need(sock_bind(e, US, us, 0));
 	mine = sock_port(us);
-	state_out(e, mine, port);
-	udp = udp_new(e, &port);
+	state_out(e, NULL_CIPHER, mine, port);
+	udp = udp_new(e, &from);
 	ike_fill(data, sizeof(data), 5);
 
 	stats_take(&s);
@@ -421,7 +249,7 @@ static void sent_without_connection(const struct env *e)
 	peer = sock_accept(l);
 	peer_expect(peer, PREFIX, PREFIX_LEN);
 	need(udp_send(e, udp, data, sizeof(data)));
-	peer_expect(peer, want, esp_udp_frame(e, want, SPI_OUT, 2, port,
+	peer_expect(peer, want, esp_udp_frame(e, want, SPI_OUT, 2, from,
 					      PORT_OUT, data, sizeof(data)));
 	/* Reset by us: no TIME_WAIT is in the way of the next one. */
 	reset_close(us);
@@ -440,7 +268,7 @@ static void sent_without_connection(const struct env *e)
 	peer = sock_accept(l);
 	peer_expect(peer, PREFIX, PREFIX_LEN);
 	need(udp_send(e, udp, data, sizeof(data)));
-	peer_expect(peer, want, esp_udp_frame(e, want, SPI_OUT, 4, port,
+	peer_expect(peer, want, esp_udp_frame(e, want, SPI_OUT, 4, from,
 					      PORT_OUT, data, sizeof(data)));
 	need(close(udp));
 	need(close(us));
@@ -456,12 +284,12 @@ static void sent_into_a_full_queue(const struct env *e)
 	static uint8_t data[SIZE], frame[FRAME_MAX], want[FRAME_MAX];
 	struct stats s, now;
 	uint32_t last = 0, seq;
-	uint16_t port;
+	uint16_t port = 0;
 	int us, peer, udp, i, frames = 0, ike = 0, one = 1 << 20;
 	size_t n;
 
 	ready_tuned(e, &t, &us, &peer);
-	state_out(e, sock_port(us), sock_peer_port(us));
+	state_out(e, NULL_CIPHER, sock_port(us), sock_peer_port(us));
 	udp = udp_new(e, &port);
 	need(setsockopt(udp, SOL_SOCKET, SO_SNDBUF, &one, sizeof(one)));
 	nonblock(udp, true);
