@@ -299,20 +299,40 @@ static void bad_pointer(const struct env *e)
 	need(close(peer));
 }
 
-static void flags_refused(const struct env *e)
+/*
+ * All 32 flags, without a message and with one that is longer than the buffer.
+ * But for five they change nothing.
+ */
+static void flags(const struct env *e)
 {
 	char buf[16];
-	int us, peer;
+	int us, peer, i;
 
 	ready(e, &us, &peer);
-	refused(recv(us, buf, sizeof(buf), MSG_OOB), EOPNOTSUPP);
-	refused(recv(us, buf, sizeof(buf), MSG_OOB | MSG_DONTWAIT), EOPNOTSUPP);
-	refused(recv(us, buf, sizeof(buf), MSG_ERRQUEUE), EAGAIN);
-	peer_put_ike(peer, 30, 1);
-	check(revents(us, POLLIN, WAIT_MS) & POLLIN, "nothing");
-	refused(recv(us, buf, sizeof(buf), MSG_OOB), EOPNOTSUPP);
-	refused(recv(us, buf, sizeof(buf), MSG_ERRQUEUE), EAGAIN);
-	us_expect_ike(us, 30, 1);
+	for (i = 0; i < 32; i++) {
+		unsigned int bit = 1u << i;
+		int err = bit == MSG_OOB ? EOPNOTSUPP : EAGAIN;
+		bool none = bit == MSG_OOB || bit == MSG_ERRQUEUE;
+		int len = bit == MSG_TRUNC ? 30 : sizeof(buf);
+		ssize_t n;
+
+		n = recv(us, buf, sizeof(buf), bit | MSG_DONTWAIT);
+		check(n < 0 && errno == err, "flag %#x: %zd %s", bit, n,
+		      strerrorname_np(errno));
+		peer_put_ike(peer, 30, i);
+		check(revents(us, POLLIN, WAIT_MS) & POLLIN, "nothing");
+		/* Not all with MSG_DONTWAIT: there is something to read. */
+		n = recv(us, buf, sizeof(buf), bit);
+		if (none)
+			check(n < 0 && errno == err, "flag %#x: %zd %s", bit, n,
+			      strerrorname_np(errno));
+		else
+			check(n == len, "flag %#x: %zd, not %d", bit, n, len);
+		if (none || bit == MSG_PEEK)
+			us_expect_ike(us, 30, i);
+		check_eq(recv(us, buf, sizeof(buf), MSG_DONTWAIT), -1);
+		check_eq(errno, EAGAIN);
+	}
 	need(close(us));
 	need(close(peer));
 }
@@ -564,7 +584,7 @@ static const struct test tests[] = {
 	TEST(interrupted, SOME),
 	TEST(scattered, SOME),
 	TEST(bad_pointer, MODES),
-	TEST(flags_refused, ALL),
+	TEST(flags, ALL),
 	TEST(messages_then_end, ALL),
 	TEST(messages_then_reset, ALL),
 	TEST(blocking_then_end, SOME),
