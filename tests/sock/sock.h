@@ -261,11 +261,14 @@ void quiet_(int fd);
  */
 #define STATS(X)							\
 	X(InIke) X(InEsp) X(InKeepalive) X(InShort) X(InEmpty)		\
-	X(InBadPrefix) X(InPrefixTimeout) X(InBadLength) X(InIkeFull)	\
-	X(InNoDevice) X(InNoMem)					\
-	X(OutIke) X(OutEsp) X(OutNoConn) X(OutFull) X(OutDelay)	\
-	X(OutClosed) X(OutNoMem) X(OutTooLong) X(OutCrypto) X(OutLoop) X(ListenDrop)	\
-	X(Attach) X(Detach)
+	X(InBadPrefix) X(InPrefixTimeout) X(InBadLength)		\
+	X(InUnknownSpi) X(InBadAuth)					\
+	X(InCorruptMessage) X(InCorruptSpi) X(InCorruptAuth)		\
+	X(InIkeFull) X(InNoDevice) X(InNoMem) X(InTooLong) X(InPartial)	\
+	X(OutIke) X(OutEsp) X(OutNoConn) X(OutMoved) X(OutFallback)	\
+	X(OutFull) X(OutDelay) X(OutClosed) X(OutNoMem) X(OutKeepalive)	\
+	X(OutTooLong) X(OutCrypto) X(OutLoop) X(OutGap)			\
+	X(ListenDrop) X(Attach) X(Detach)
 
 enum counter {
 #define X(name) name,
