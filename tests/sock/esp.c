@@ -92,6 +92,43 @@ static void received_while_ike_is_full(const struct env *e)
 	need(close(peer));
 }
 
+/*
+ * The longest datagrams there are, so that the packet around them is just one
+ * (IPv4), or the message is as long as its length field can say (IPv6).
+ */
+static void received_larger_than_rcvbuf(const struct env *e)
+{
+	size_t size = e->family == V6 ? 65514 : 65507;
+	static uint8_t data[FRAME_MAX], buf[FRAME_MAX];
+	struct tuning t = { .us_rcvbuf = 1 };
+	int us, peer, udp, i, room = 1 << 20;
+	struct stats s;
+	uint16_t port = 0;
+	socklen_t len = sizeof(int);
+
+	ready_tuned(e, &t, &us, &peer);
+	state_in(e, NULL_CIPHER, us);
+	udp = udp_new(e, &port);
+	need(setsockopt(udp, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)));
+	ike_fill(data, sizeof(data), 5);
+	stats_take(&s);
+	for (i = 0; i < 4; i++) {
+		size_t n = i % 2 ? 50 : size;
+
+		peer_put(peer, buf, esp_udp_frame(e, buf, SPI_IN, 1 + i, 4000,
+						  port, data, n));
+		udp_expect(udp, data, n);
+	}
+	check_eq(state_packets(e, SPI_IN), 4);
+	stat_expect(&s, InEsp, 4);
+	/* It has not grown meanwhile. */
+	need(getsockopt(us, SOL_SOCKET, SO_RCVBUF, &room, &len));
+	check(room < 10000, "the receive buffer has %d bytes", room);
+	need(close(udp));
+	need(close(us));
+	need(close(peer));
+}
+
 static void replayed(const struct env *e)
 {
 	unsigned long before = xfrm_stat("XfrmInStateSeqError");
@@ -338,6 +375,7 @@ static const struct test tests[] = {
 	TEST(received, ALL),
 	TEST(received_in_pieces, SOME),
 	TEST(received_while_ike_is_full, SOME),
+	TEST(received_larger_than_rcvbuf, SOME),
 	TEST(replayed, SOME),
 	TEST(bad_icv, SOME),
 	TEST(state_without_encap, SOME),
