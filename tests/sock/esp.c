@@ -313,61 +313,155 @@ static void sent_without_connection(const struct env *e)
 	need(close(l));
 }
 
-/* The peer does not read: ESP is dropped and counted, no frame is cut. */
-static void sent_into_a_full_queue(const struct env *e)
+/*
+ * What may wait for a peer that does not read: the module's bound for ESP, the
+ * send buffer (which the kernel doubles, as it does the receive buffer), and the
+ * peer's receive buffer; with room for what is in pages that are begun.
+ */
+enum {
+	FULL_COUNT = 1500, FULL_SIZE = 1000, FULL_SNDBUF = 16384,
+	FULL_RCVBUF = 8192,
+	FULL_MAX = 256 * 1024 + 2 * FULL_SNDBUF + 2 * FULL_RCVBUF + 65536,
+};
+
+static const struct tuning full_tuning = {
+	.us_sndbuf = FULL_SNDBUF, .peer_rcvbuf = FULL_RCVBUF,
+};
+
+/* Datagrams enough to fill the queue several times over. */
+static void fill_queue(const struct env *e, int udp)
 {
-	enum { COUNT = 8000, SIZE = 1000 };
-	struct tuning t = { .us_sndbuf = 16384, .peer_rcvbuf = 8192 };
-	static uint8_t data[SIZE], frame[FRAME_MAX], want[FRAME_MAX];
-	struct stats s, now;
-	uint32_t last = 0, seq;
-	uint16_t port = 0;
-	int us, peer, udp, i, frames = 0, ike = 0, one = 1 << 20;
+	uint8_t data[FULL_SIZE];
+	int i;
+
+	ike_fill(data, sizeof(data), 5);
+	for (i = 0; i < FULL_COUNT; i++)
+		check_eq(need(udp_send(e, udp, data, sizeof(data))), FULL_SIZE);
+}
+
+/*
+ * A whole frame of fill_queue()'s, behind number *@last; or an IKE message of
+ * 100 bytes with seed 3.
+ *
+ * Return: it is ESP.
+ */
+static bool take_full_frame(const struct env *e, int peer, uint16_t port,
+			    uint32_t *last)
+{
+	static uint8_t frame[FRAME_MAX], want[FRAME_MAX];
+	uint8_t data[FULL_SIZE];
+	bool esp;
 	size_t n;
 
-	ready_tuned(e, &t, &us, &peer);
+	need(get_all(peer, frame, LEN_LEN + 8));
+	n = frame[0] << 8 | frame[1];
+	esp = memcmp(frame + LEN_LEN, "\0\0\0\0", MARKER_LEN);
+	if (esp) {
+		uint32_t seq = (uint32_t)frame[6] << 24 | frame[7] << 16 |
+			       frame[8] << 8 | frame[9];
+
+		check(seq > *last, "sequence number %u after %u", seq, *last);
+		*last = seq;
+		ike_fill(data, sizeof(data), 5);
+		check_eq(n, esp_udp_frame(e, want, SPI_OUT, seq, port,
+					  PORT_OUT, data, FULL_SIZE));
+	} else {
+		check_eq(n, frame_ike(want, 100, 3));
+	}
+	need(get_all(peer, frame + LEN_LEN + 8, n - LEN_LEN - 8));
+	check(!memcmp(frame, want, n), "wrong bytes behind %u", *last);
+	return esp;
+}
+
+static unsigned long grown(const struct stats *before, const struct stats *now,
+			   enum counter which)
+{
+	return now->v[which] - before->v[which];
+}
+
+/*
+ * The peer does not read: ESP is dropped, each packet of it is counted, and no
+ * frame is cut.
+ */
+static void sent_into_a_full_queue(const struct env *e)
+{
+	uint8_t data[100], want[256];
+	struct stats s, now;
+	uint32_t last = 0;
+	uint16_t port = 0;
+	unsigned long frames = 0, ike = 0, bytes;
+	int us, peer, udp;
+
+	ready_tuned(e, &full_tuning, &us, &peer);
 	state_out(e, NULL_CIPHER, sock_port(us), sock_peer_port(us));
 	udp = udp_new(e, &port);
-	need(setsockopt(udp, SOL_SOCKET, SO_SNDBUF, &one, sizeof(one)));
-	nonblock(udp, true);
-	ike_fill(data, sizeof(data), 5);
 	stats_take(&s);
-	for (i = 0; i < COUNT; i++)
-		(void)udp_send(e, udp, data, sizeof(data));
+	fill_queue(e, udp);
 	stats_take(&now);
-	check(now.v[OutFull] > s.v[OutFull] ||
-	      udp_send(e, udp, data, sizeof(data)) < 0, "the queue has no end");
+	check(grown(&s, &now, OutFull) > 0, "the queue has no end");
 	/* IKE has an allowance of its own. */
 	nonblock(us, true);
 	us_put_ike(us, 100, 3);
 	while (revents(peer, POLLIN, 300) & POLLIN) {
-		need(get_all(peer, frame, LEN_LEN + 8));
-		n = frame[0] << 8 | frame[1];
-		if (!memcmp(frame + LEN_LEN, "\0\0\0\0", MARKER_LEN)) {
-			check_eq(n, frame_ike(want, 100, 3));
-			need(get_all(peer, frame + LEN_LEN + 8,
-				     n - LEN_LEN - 8));
-			check(!memcmp(frame, want, n), "wrong bytes in IKE");
+		if (take_full_frame(e, peer, port, &last))
+			frames++;
+		else
 			ike++;
-			continue;
-		}
-		seq = (uint32_t)frame[6] << 24 | frame[7] << 16 |
-		      frame[8] << 8 | frame[9];
-		check(seq > last, "sequence number %u after %u", seq, last);
-		last = seq;
-		check_eq(n, esp_udp_frame(e, want, SPI_OUT, seq, port,
-					  PORT_OUT, data, SIZE));
-		need(get_all(peer, frame + LEN_LEN + 8, n - LEN_LEN - 8));
-		check(!memcmp(frame, want, n), "wrong bytes in %u", seq);
-		frames++;
 	}
-	check(frames > 0 && frames < COUNT, "%d frames", frames);
 	check_eq(ike, 1);
+	stats_take(&now);
+	check_eq(grown(&s, &now, OutEsp), frames);
+	check(frames + grown(&s, &now, OutFull) + grown(&s, &now, OutDelay) ==
+	      FULL_COUNT, "%lu came, OutFull %lu OutDelay %lu", frames,
+	      grown(&s, &now, OutFull), grown(&s, &now, OutDelay));
+	bytes = frames * esp_udp_frame(e, want, SPI_OUT, 1, port, PORT_OUT,
+				       data, 0) + frames * FULL_SIZE;
+	check(bytes > 64 * 1024 && bytes < FULL_MAX, "%lu bytes were kept",
+	      bytes);
 	/* All is well again. */
 	us_put_ike(us, 100, 1);
 	peer_expect_ike(peer, 100, 1);
+	ike_fill(data, sizeof(data), 6);
+	need(udp_send(e, udp, data, sizeof(data)));
+	peer_expect(peer, want, esp_udp_frame(e, want, SPI_OUT, FULL_COUNT + 1,
+					      port, PORT_OUT, data,
+					      sizeof(data)));
 	need(close(udp));
 	need(close(us));
+	need(close(peer));
+}
+
+/* What waits when the program closes is dropped, and counted to the last. */
+static void closed_with_a_full_queue(const struct env *e)
+{
+	static uint8_t rest[2 * FULL_SIZE];
+	unsigned long frames = 0;
+	struct stats s, now;
+	uint32_t last = 0;
+	uint16_t port = 0;
+	int us, peer, udp;
+	ssize_t n;
+
+	ready_tuned(e, &full_tuning, &us, &peer);
+	state_out(e, NULL_CIPHER, sock_port(us), sock_peer_port(us));
+	udp = udp_new(e, &port);
+	stats_take(&s);
+	fill_queue(e, udp);
+	need(close(us));
+	stats_take(&now);
+	check(grown(&s, &now, OutClosed) > 0, "nothing waited");
+	check(grown(&s, &now, OutEsp) + grown(&s, &now, OutFull) +
+	      grown(&s, &now, OutDelay) + grown(&s, &now, OutClosed) ==
+	      FULL_COUNT, "OutEsp %lu OutFull %lu OutDelay %lu OutClosed %lu",
+	      grown(&s, &now, OutEsp), grown(&s, &now, OutFull),
+	      grown(&s, &now, OutDelay), grown(&s, &now, OutClosed));
+	/* OutEsp is what the peer gets, and perhaps the beginning of one more. */
+	for (; frames < grown(&s, &now, OutEsp); frames++)
+		check(take_full_frame(e, peer, port, &last), "IKE");
+	n = need(recv(peer, rest, sizeof(rest), MSG_WAITALL));
+	check(n < FULL_SIZE, "%zd more bytes", n);
+	peer_expect_eof(peer);
+	need(close(udp));
 	need(close(peer));
 }
 
@@ -383,6 +477,7 @@ static const struct test tests[] = {
 	TEST(sent_among_ike, SOME),
 	TEST(sent_without_connection, ORIGINATORS),
 	TEST(sent_into_a_full_queue, SOME),
+	TEST(closed_with_a_full_queue, SOME),
 };
 
 SOCK_MAIN("esp", tests)
