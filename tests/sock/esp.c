@@ -6,6 +6,9 @@
  */
 #include "sa.h"
 
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+
 static void received(const struct env *e)
 {
 	static const size_t sizes[] = { 1, 2, 3, 4, 100, 1400, 9000, 60000 };
@@ -465,11 +468,113 @@ static void closed_with_a_full_queue(const struct env *e)
 	need(close(peer));
 }
 
+enum { PAGES_COUNT = 20, PAGES_SIZE = 1400 };
+
+static void by_sendfile(int file, int peer, size_t n)
+{
+	off_t at = 0;
+
+	while ((size_t)at < n)
+		need(sendfile(peer, file, &at, n - at));
+}
+
+static void by_splice(int file, int peer, size_t n)
+{
+	loff_t at = 0;
+	int p[2];
+
+	need(pipe2(p, O_CLOEXEC));
+	while ((size_t)at < n) {
+		ssize_t len = need(splice(file, &at, p[1], NULL, n - at, 0));
+
+		while (len)
+			len -= need(splice(p[0], NULL, peer, NULL, len, 0));
+	}
+	need(close(p[0]));
+	need(close(p[1]));
+}
+
+/* The messages that the module made of our datagrams, each with its end. */
+static size_t record(const struct env *e, int udp, int peer, uint8_t *frames,
+		     size_t *end)
+{
+	uint8_t data[PAGES_SIZE];
+	size_t n = 0, len;
+	int i;
+
+	for (i = 0; i < PAGES_COUNT; i++) {
+		ike_fill(data, sizeof(data), i);
+		need(udp_send(e, udp, data, sizeof(data)));
+		need(get_all(peer, frames + n, LEN_LEN));
+		len = frames[n] << 8 | frames[n + 1];
+		check(len > PAGES_SIZE && len < PAGES_SIZE + 100, "%zu", len);
+		need(get_all(peer, frames + n + LEN_LEN, len - LEN_LEN));
+		n += len;
+		end[i] = n;
+	}
+	return n;
+}
+
+/*
+ * The peer is plain TCP and may send the pages of a file. They are only read,
+ * whatever the cipher makes of them, and whether it likes the ICV or not: GCM
+ * has decrypted a message before it knows.
+ */
+static void received_from_file_pages(const struct env *e)
+{
+	static uint8_t frames[FRAME_MAX], again[FRAME_MAX];
+	uint8_t data[PAGES_SIZE];
+	uint16_t port = 0, to = PORT_OUT;
+	size_t end[PAGES_COUNT], n;
+	int us, peer, udp, sink, file, round, i;
+	struct stats s;
+
+	ready(e, &us, &peer);
+	/* One state for both ways: what it has sent can come again and again. */
+	state_out(e, GCM " replay-window 0", sock_port(us), sock_peer_port(us));
+	udp = udp_new(e, &port);
+	sink = udp_new(e, &to);
+	n = record(e, udp, peer, frames, end);
+	/* Bad ones first: after 32 of them in a row there would be a reset. */
+	for (round = 0; round < 4; round++) {
+		bool bad = !(round & 1);
+
+		for (i = 0; i < PAGES_COUNT; i++)
+			frames[end[i] - 1] ^= bad;
+		file = need(memfd_create("file", MFD_CLOEXEC));
+		check_eq(need(pwrite(file, frames, n, 0)), (long)n);
+		stats_take(&s);
+		if (round < 2)
+			by_sendfile(file, peer, n);
+		else
+			by_splice(file, peer, n);
+		for (i = 0; i < PAGES_COUNT && !bad; i++) {
+			ike_fill(data, sizeof(data), i);
+			udp_expect(sink, data, sizeof(data));
+		}
+		stat_expect(&s, InEsp, PAGES_COUNT);
+		stat_expect(&s, InBadAuth, bad ? PAGES_COUNT : 0);
+		quiet(sink);
+		check_eq(need(pread(file, again, n, 0)), (long)n);
+		check(!memcmp(frames, again, n), "the file has changed");
+		for (i = 0; i < PAGES_COUNT; i++)
+			frames[end[i] - 1] ^= bad;
+		need(close(file));
+	}
+	/* Sent once, let in twice. */
+	check_eq(state_packets(e, SPI_OUT), 3 * PAGES_COUNT);
+	need(close(sink));
+	need(close(udp));
+	need(close(us));
+	need(close(peer));
+}
+
 static const struct test tests[] = {
 	TEST(received, ALL),
 	TEST(received_in_pieces, SOME),
 	TEST(received_while_ike_is_full, SOME),
 	TEST(received_larger_than_rcvbuf, SOME),
+	TEST(received_from_file_pages, SOME),
 	TEST(replayed, SOME),
 	TEST(bad_icv, SOME),
 	TEST(state_without_encap, SOME),

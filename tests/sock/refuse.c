@@ -326,32 +326,6 @@ static void policy_bypass(const struct env *e)
 	need(close(peer));
 }
 
-/* The peer is plain TCP, and may send its bytes in any way it likes. */
-static void peer_sends_pages(const struct env *e)
-{
-	static uint8_t frame[FRAME_MAX], again[FRAME_MAX];
-	int us, peer, file, i;
-	size_t n;
-
-	ready(e, &us, &peer);
-	file = need(memfd_create("file", MFD_CLOEXEC));
-	n = frame_ike(frame, BODY_MAX, 1);
-	check_eq(need(pwrite(file, frame, n, 0)), (long)n);
-	for (i = 0; i < 3; i++) {
-		off_t at = 0;
-
-		while ((size_t)at < n)
-			need(sendfile(peer, file, &at, n - at));
-		us_expect_ike(us, BODY_MAX, 1);
-	}
-	/* The file's pages were only read. */
-	check_eq(need(pread(file, again, n, 0)), (long)n);
-	check(!memcmp(frame, again, n), "the file has changed");
-	need(close(file));
-	need(close(us));
-	need(close(peer));
-}
-
 static const struct test tests[] = {
 	TEST(splice_from, ALL),
 	TEST(splice_to, ALL),
@@ -366,7 +340,6 @@ static const struct test tests[] = {
 	TEST(address_form, MAPPED_MODES | VARIANT(V6, ESPINTCP)),
 	TEST(allowed, ALL),
 	TEST(policy_bypass, ALL),
-	TEST(peer_sends_pages, ALL),
 };
 
 SOCK_MAIN("refuse", tests)
