@@ -6,6 +6,7 @@
  */
 #include "sa.h"
 
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 
@@ -166,9 +167,11 @@ static void bad_icv(const struct env *e)
 {
 	unsigned long before = xfrm_stat("XfrmInStateProtoError");
 	uint8_t data[40], buf[128];
+	struct stats s;
 	uint16_t port = 0;
 	int us, peer, udp, i;
 
+	stats_take(&s);
 	ready(e, &us, &peer);
 	state_in(e, WITH_ICV, us);
 	udp = udp_new(e, &port);
@@ -179,9 +182,66 @@ static void bad_icv(const struct env *e)
 	peer_put_ike(peer, 50, 1);
 	us_expect_ike(us, 50, 1);
 	xfrm_stat_expect("XfrmInStateProtoError", before + 3);
+	stat_expect(&s, InBadAuth, 3);
+	stat_expect(&s, InEsp, 3);
+	stat_expect(&s, InUnknownSpi, 0);
+	check_eq(state_packets(e, SPI_IN), 0);
 	quiet(udp);
 	us_put_ike(us, 50, 2);
 	peer_expect_ike(peer, 50, 2);
+	need(close(udp));
+	need(close(us));
+	need(close(peer));
+}
+
+/* @count messages whose ICV is not the state's. */
+static void put_bad_icvs(const struct env *e, int peer, int count)
+{
+	uint8_t data[40], buf[128];
+	size_t n;
+	int i;
+
+	ike_fill(data, sizeof(data), 5);
+	for (i = 0; i < count; i++) {
+		n = esp_udp_frame(e, buf, SPI_IN, 1 + i, 4000, 4000, data,
+				  sizeof(data));
+		peer_put_(peer, buf, n);
+	}
+}
+
+/* 32 in a row: EBADMSG and a reset. A good one in between starts anew. */
+static void too_many_bad_icvs(const struct env *e)
+{
+	uint8_t data[40], buf[128];
+	struct stats s;
+	uint16_t port = 0;
+	int us, peer, udp;
+
+	stats_take(&s);
+	ready(e, &us, &peer);
+	state_in(e, WITH_ICV, us);
+	state_add(e, SPI_IN + 1, NULL_CIPHER, sock_peer_port(us),
+		  sock_port(us));
+	udp = udp_new(e, &port);
+	ike_fill(data, sizeof(data), 5);
+	put_bad_icvs(e, peer, 31);
+	peer_put(peer, buf, esp_udp_frame(e, buf, SPI_IN + 1, 1, 4000, port,
+					  data, sizeof(data)));
+	udp_expect(udp, data, sizeof(data));
+	put_bad_icvs(e, peer, 31);
+	peer_put_ike(peer, 50, 1);
+	us_expect_ike(us, 50, 1);
+	stat_expect(&s, InBadAuth, 62);
+	stat_expect(&s, InCorruptAuth, 0);
+
+	put_bad_icvs(e, peer, 1);
+	us_expect_error(us, EBADMSG);
+	us_expect_eof(us);
+	peer_expect_reset(peer);
+	stat_expect(&s, InBadAuth, 63);
+	stat_expect(&s, InCorruptAuth, 1);
+	stat_expect(&s, InCorruptMessage, 0);
+	stat_expect(&s, InCorruptSpi, 0);
 	need(close(udp));
 	need(close(us));
 	need(close(peer));
@@ -468,6 +528,191 @@ static void closed_with_a_full_queue(const struct env *e)
 	need(close(peer));
 }
 
+/*
+ * What does not fit the length field with what ESP adds. Not over IPv6, which
+ * refuses such a datagram itself.
+ */
+static void sent_too_long(const struct env *e)
+{
+	static uint8_t data[FRAME_MAX], got[FRAME_MAX];
+	uint16_t port = 0;
+	struct stats s;
+	int us, peer, udp, room = 1 << 20;
+	size_t n;
+
+	ready(e, &us, &peer);
+	state_out(e, WITH_ICV, sock_port(us), sock_peer_port(us));
+	udp = udp_new(e, &port);
+	need(setsockopt(udp, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)));
+	ike_fill(data, sizeof(data), 5);
+	stats_take(&s);
+	/* 2 bytes of length, 8 of ESP, 8 of UDP, 2 at its end, 12 of ICV. */
+	n = FRAME_MAX - 1 - 2 - 8 - 8 - 2 - 12;
+	need(udp_send(e, udp, data, n));
+	need(udp_send(e, udp, data, n + 1));
+	need(udp_send(e, udp, data, 100));
+	need(get_all(peer, got, FRAME_MAX - 1));
+	check(!memcmp(got, "\xff\xfe\0\0\x20\x02\0\0\0\1", 10),
+	      "wrong head of the longest one");
+	check(!memcmp(got + 18, data, n), "wrong bytes in it");
+	/* The number of the one in between is lost with it. */
+	need(get_all(peer, got, 10));
+	check(!memcmp(got + 2, "\0\0\x20\x02\0\0\0\3", 8), "wrong head");
+	stat_expect(&s, OutTooLong, 1);
+	stat_expect(&s, OutEsp, 2);
+	stat_expect(&s, OutGap, 0);
+	need(close(udp));
+	need(close(us));
+	need(close(peer));
+}
+
+/* A state that goes on where another has been, and whether it waits for that. */
+static void sent_behind_a_gap(const struct env *e)
+{
+	static const struct {
+		const char *alg;
+		uint32_t first;
+		int gaps;
+	} rounds[] = {
+		/* It might be 10 packets that other CPUs are at work on. */
+		{ NULL_CIPHER " replay-oseq 10", 11, 1 },
+		{ NULL_CIPHER " replay-oseq 1000", 1001, 0 },
+	};
+	uint8_t data[100], want[256];
+	struct stats s;
+	uint16_t port = 0;
+	int us, peer, udp, j;
+	size_t i;
+
+	ready(e, &us, &peer);
+	udp = udp_new(e, &port);
+	ike_fill(data, sizeof(data), 5);
+	for (i = 0; i < ARRAY_LEN(rounds); i++) {
+		stats_take(&s);
+		state_out(e, rounds[i].alg, sock_port(us), sock_peer_port(us));
+		for (j = 0; j < 3; j++)
+			need(udp_send(e, udp, data, sizeof(data)));
+		for (j = 0; j < 3; j++)
+			peer_expect(peer, want,
+				    esp_udp_frame(e, want, SPI_OUT,
+						  rounds[i].first + j, port,
+						  PORT_OUT, data,
+						  sizeof(data)));
+		stat_expect(&s, OutGap, rounds[i].gaps);
+		stat_expect(&s, OutEsp, 3);
+		check(!run("ip xfrm policy flush; ip xfrm state flush"),
+		      "flush");
+	}
+	need(close(udp));
+	need(close(us));
+	need(close(peer));
+}
+
+/* A valid message comes by @peer; what is sent then goes there. */
+static void ask_and_answer(const struct env *e, int peer, uint16_t port,
+			   int udp, uint32_t seq)
+{
+	uint8_t data[40], buf[256];
+
+	ike_fill(data, sizeof(data), seq);
+	peer_put_(peer, buf, esp_udp_frame(e, buf, SPI_IN, seq, 4000, port,
+					   data, sizeof(data)));
+	udp_expect_(udp, data, sizeof(data));
+	need(udp_send(e, udp, data, sizeof(data)));
+	peer_expect_(peer, buf, esp_udp_frame(e, buf, SPI_OUT, seq, port,
+					      PORT_OUT, data, sizeof(data)));
+}
+
+/* To where the peer was heard last, and back when that closes. */
+static void sent_to_another_connection(const struct env *e)
+{
+	uint8_t data[40], buf[256];
+	int us[2], peer[2], udp, i;
+	uint16_t port = 0;
+	struct stats s;
+
+	for (i = 0; i < 2; i++)
+		ready(e, &us[i], &peer[i]);
+	state_in(e, NULL_CIPHER, us[0]);
+	state_out(e, NULL_CIPHER, sock_port(us[0]), sock_peer_port(us[0]));
+	udp = udp_new(e, &port);
+	stats_take(&s);
+	ask_and_answer(e, peer[0], port, udp, 1);
+	stat_expect(&s, OutMoved, 0);
+	ask_and_answer(e, peer[1], port, udp, 2);
+	ask_and_answer(e, peer[1], port, udp, 3);
+	stat_expect(&s, OutMoved, 1);
+	stat_expect(&s, OutFallback, 0);
+
+	need(close(us[1]));
+	peer_expect_eof(peer[1]);
+	for (i = 4; i < 6; i++) {
+		ike_fill(data, sizeof(data), i);
+		need(udp_send(e, udp, data, sizeof(data)));
+		peer_expect(peer[0], buf,
+			    esp_udp_frame(e, buf, SPI_OUT, i, port, PORT_OUT,
+					  data, sizeof(data)));
+	}
+	stat_expect(&s, OutFallback, 1);
+	ask_and_answer(e, peer[0], port, udp, 6);
+	stat_expect(&s, OutMoved, 1);
+	stat_expect(&s, OutFallback, 1);
+	stat_expect(&s, OutNoConn, 0);
+	need(close(udp));
+	need(close(us[0]));
+	need(close(peer[0]));
+	need(close(peer[1]));
+}
+
+/* From another namespace, by a device that is deleted before it is read. */
+static void received_from_a_device_gone(const struct env *e)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	uint8_t data[40], buf[256];
+	int ours, l, us, peer, n, waiting = 0;
+	socklen_t len = sizeof(sin);
+	struct stats s;
+
+	ours = need(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+	need(unshare(CLONE_NEWNET));
+	if (run("ip link add there type veth peer name here netns /proc/%d/fd/%d && "
+		"ip addr add 10.9.0.2/24 dev there && ip link set there up",
+		getpid(), ours))
+		die("no veth");
+	inet_pton(AF_INET, "10.9.0.2", &sin.sin_addr);
+	l = need(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	need(bind(l, (struct sockaddr *)&sin, sizeof(sin)));
+	need(listen(l, 1));
+	need(getsockname(l, (struct sockaddr *)&sin, &len));
+	need(setns(ours, CLONE_NEWNET));
+	if (run("ip addr add 10.9.0.1/24 dev here && ip link set here up"))
+		die("no address");
+	us = need(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	need(connect(us, (struct sockaddr *)&sin, sizeof(sin)));
+	peer = sock_accept(l);
+
+	ike_fill(data, sizeof(data), 5);
+	n = esp_udp_frame(e, buf, SPI_IN, 1, 4000, 4000, data, sizeof(data));
+	n += frame_ike(buf + n, 50, 1);
+	peer_put(peer, buf, n);
+	while (waiting < n) {
+		msleep(5);
+		need(ioctl(us, FIONREAD, &waiting));
+	}
+	if (run("ip link del here"))
+		die("it cannot be deleted");
+	stats_take(&s);
+	need(attach(us, e->ulp));
+	us_expect_ike(us, 50, 1);
+	stat_expect(&s, InNoDevice, 1);
+	stat_expect(&s, InEsp, 0);
+	stat_expect(&s, InUnknownSpi, 0);
+	need(close(l));
+	need(close(us));
+	need(close(peer));
+	need(close(ours));
+}
+
 enum { PAGES_COUNT = 20, PAGES_SIZE = 1400 };
 
 static void by_sendfile(int file, int peer, size_t n)
@@ -574,15 +819,20 @@ static const struct test tests[] = {
 	TEST(received_in_pieces, SOME),
 	TEST(received_while_ike_is_full, SOME),
 	TEST(received_larger_than_rcvbuf, SOME),
+	TEST(received_from_a_device_gone, ONE),
 	TEST(received_from_file_pages, SOME),
 	TEST(replayed, SOME),
 	TEST(bad_icv, SOME),
+	TEST(too_many_bad_icvs, SOME),
 	TEST(state_without_encap, SOME),
 	TEST(sent, ALL),
 	TEST(sent_among_ike, SOME),
 	TEST(sent_without_connection, ORIGINATORS),
 	TEST(sent_into_a_full_queue, SOME),
 	TEST(closed_with_a_full_queue, SOME),
+	TEST(sent_too_long, VARIANT(V4, ESPINTCP) | VARIANT(MAPPED, ORIGINATOR)),
+	TEST(sent_behind_a_gap, SOME),
+	TEST(sent_to_another_connection, SOME),
 };
 
 SOCK_MAIN("esp", tests)

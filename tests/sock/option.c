@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Socket options of level SOL_IKETCP, and what sock_diag tells. */
-#include "sock.h"
+#include "sa.h"
 #include "../../include/iketcp.h"
 
 static int get(int fd, int name)
@@ -295,6 +295,67 @@ static void unknown(const struct env *e)
 	need(close(peer));
 }
 
+/* What a bridge counts, and that all else goes the right way. */
+static void bridge(const struct env *e)
+{
+	bool v6 = e->family == V6;
+	/* The longest payload that a datagram can have. */
+	size_t longest = 65535 - 8 - (v6 ? 0 : 20), n;
+	static uint8_t buf[FRAME_MAX], want[FRAME_MAX];
+	uint16_t port = 0, far = PORT_OUT;
+	struct iketcp_bridge b = { .family = v6 ? AF_INET6 : AF_INET };
+	int us, peer, daemon, other, room = 1 << 20;
+	struct stats s;
+
+	/* Or it would be odd that such addresses come in without a route. */
+	sysctl_write("/proc/sys/net/ipv4/conf/lo/route_localnet", "1");
+	sysctl_write("/proc/sys/net/ipv4/conf/lo/accept_local", "1");
+	ready(e, &us, &peer);
+	daemon = udp_new(e, &port);
+	other = udp_new(e, &far);
+	need(setsockopt(daemon, SOL_SOCKET, SO_RCVBUFFORCE, &room,
+			sizeof(room)));
+	b.local_port = htons(port);
+	b.peer_port = htons(far);
+	inet_pton(b.family, addr(e), b.local);
+	inet_pton(b.family, addr(e), b.peer);
+	need(setsockopt(us, SOL_IKETCP, IKETCP_OPT_BRIDGE, &b, sizeof(b)));
+	stats_take(&s);
+
+	n = longest < BODY_MAX ? longest : BODY_MAX;
+	peer_put_ike(peer, n, 1);
+	ike_fill(want, n, 1);
+	udp_expect(daemon, want, n);
+	stat_expect(&s, InTooLong, 0);
+	if (longest < BODY_MAX) {
+		peer_put_ike(peer, longest + 1, 2);
+		peer_put_ike(peer, BODY_MAX, 3);
+		stat_expect(&s, InTooLong, 2);
+	}
+	peer_put_ike(peer, 100, 4);
+	ike_fill(want, 100, 4);
+	udp_expect(daemon, want, 100);
+	stat_expect(&s, InIke, longest < BODY_MAX ? 4 : 2);
+	quiet(us);
+
+	/* A keepalive vanishes, IKE goes by TCP, and all else by UDP. */
+	check_eq(need(udp_send(e, daemon, "\xff", 1)), 1);
+	stat_expect(&s, OutKeepalive, 1);
+	ike_fill(buf, 100, 5);
+	check_eq(need(udp_send(e, daemon, buf, 100)), 100);
+	peer_expect_ike(peer, 100, 5);
+	check_eq(need(udp_send(e, daemon, "\xfe", 1)), 1);
+	udp_expect(other, "\xfe", 1);
+	quiet(other);
+	quiet(peer);
+	stat_expect(&s, OutIke, 1);
+	stat_expect(&s, OutKeepalive, 1);
+	need(close(other));
+	need(close(daemon));
+	need(close(us));
+	need(close(peer));
+}
+
 /* ss tells the ULP of connections and listeners. */
 static void diag(const struct env *e)
 {
@@ -325,6 +386,7 @@ static const struct test tests[] = {
 	TEST(flags, RESPONDERS),
 	TEST(sizes, MODES),
 	TEST(unknown, SOME),
+	TEST(bridge, SOME),
 	TEST(diag, SOME),
 };
 
