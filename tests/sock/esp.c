@@ -312,8 +312,10 @@ static void sent_among_ike(const struct env *e)
 	ike_fill(data, sizeof(data), 5);
 	for (i = 0; i < 20; i++) {
 		us_put_ike(us, 50 + i, i);
-		peer_expect_ike(peer, 50 + i, i);
 		need(udp_send(e, udp, data, sizeof(data)));
+	}
+	for (i = 0; i < 20; i++) {
+		peer_expect_ike(peer, 50 + i, i);
 		peer_expect(peer, want,
 			    esp_udp_frame(e, want, SPI_OUT, 1 + i, port,
 					  PORT_OUT, data, sizeof(data)));
