@@ -167,9 +167,10 @@
  *
  *	FIONREAD	length of the next message, 0 if there is none
  *	TIOCOUTQ	TCP's own queue; what waits in front of it not counted
- *	SIOCATMARK, splice() and sendfile() in both directions, SO_PEEK_OFF,
- *	SO_RCVLOWAT above 1, TCP_ZEROCOPY_RECEIVE, TCP_REPAIR and its relatives,
- *	TCP_FASTOPEN_CONNECT:	EOPNOTSUPP
+ *	SIOCATMARK, splice() in both directions, sendfile() to the socket,
+ *	SO_PEEK_OFF, SO_RCVLOWAT above 1, TCP_ZEROCOPY_RECEIVE, TCP_REPAIR and its
+ *	relatives, TCP_FASTOPEN_CONNECT:	EOPNOTSUPP
+ *	sendfile() from the socket:	EINVAL, as from any socket
  *	mmap()		ENODEV
  *	listen()	EINVAL
  *
