@@ -117,7 +117,7 @@ struct iketcp_ike {
  * @starved: a writer or poller waits for @ike_bytes to shrink
  * @held: @hold is under way
  * @last: when an ESP message came last: iketcp_delay_now()
- * @gaps: mean time between them, times GAP_WEIGHT (tx.c)
+ * @gaps: mean time between them, times GAP_WEIGHT (queue.c)
  * @heard: messages that the peer's had been by then
  * @sending: messages being given to TCP; under the socket lock
  * @delay: how long ESP messages wait in @queue; likewise

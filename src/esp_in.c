@@ -206,7 +206,7 @@ void iketcp_esp_receive(struct iketcp_conn *conn, struct sk_buff *skb)
 	skb->pkt_type = PACKET_HOST;
 	skb_reset_transport_header(skb);
 	iketcp_stat_inc(conn->stats, IKETCP_STAT_IN_ESP);
-	/* iketcp_tx_push_esp() has a look, without the lock. */
+	/* iketcp_queue_push_esp() has a look, without the lock. */
 	WRITE_ONCE(conn->counted.in_esp, conn->counted.in_esp + 1);
 	trace_iketcp_in(conn, false, skb->len);
 	iketcp_verdict_expect(conn, skb);

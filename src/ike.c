@@ -11,6 +11,7 @@
 #include "conn.h"
 #include "ike.h"
 #include "msg.h"
+#include "queue.h"
 #include "rx.h"
 #include "trace.h"
 #include "tx.h"
@@ -298,7 +299,7 @@ static int wait_room(struct sock *sk, unsigned int len, long *timeo)
 		if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
 			break;
 		err = 0;
-		if (iketcp_tx_ike_room(conn, len))
+		if (iketcp_queue_ike_room(conn, len))
 			break;
 		err = -EAGAIN;
 		if (!*timeo)
@@ -385,7 +386,7 @@ int iketcp_ike_sendmsg(struct sock *sk, struct msghdr *msg, size_t len)
 	if (err)
 		goto free;
 	err = -EPIPE;
-	if (!iketcp_tx_push_ike(conn, im))
+	if (!iketcp_queue_push_ike(conn, im))
 		goto free;
 	return len;
 free:

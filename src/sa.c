@@ -15,9 +15,9 @@
 #include "hook.h"
 #include "msg.h"
 #include "path.h"
+#include "queue.h"
 #include "sa.h"
 #include "esp.h"
-#include "tx.h"
 #include "verdict.h"
 
 /*
@@ -56,7 +56,7 @@ static void deliver(struct iketcp_sa *sa, struct iketcp_msg *msg)
 		iketcp_msg_free(msg);
 		return;
 	}
-	if (!sa->conn || !iketcp_tx_push_esp(sa->conn, msg)) {
+	if (!sa->conn || !iketcp_queue_push_esp(sa->conn, msg)) {
 		iketcp_stat_inc(sa->stats, IKETCP_STAT_OUT_CLOSED);
 		/* Crypto may complete when the namespace is gone: who listened, too. */
 		rcu_read_lock();
@@ -224,7 +224,7 @@ static bool cut(struct iketcp_sa *sa, struct iketcp_msg *msg, unsigned int len)
 
 	lockdep_assert_held(&sa->lock);
 
-	busy = sa->bytes || iketcp_tx_esp_waits(sa->conn);
+	busy = sa->bytes || iketcp_queue_esp_waits(sa->conn);
 	if (!iketcp_msg_room(msg, &sa->frag, len, busy, GFP_ATOMIC))
 		return false;
 	sa->cut = jiffies;
@@ -522,7 +522,7 @@ enum iketcp_stat_id iketcp_sa_start(struct iketcp_sa *sa,
 	else if (sa->conn == sender)
 		reason = IKETCP_STAT_OUT_LOOP;
 	else if (!msg->follows &&
-		 !iketcp_tx_esp_room(sa->conn, sa->bytes))
+		 !iketcp_queue_esp_room(sa->conn, sa->bytes))
 		reason = IKETCP_STAT_OUT_FULL;
 	else if (!cut(sa, msg, len))
 		reason = IKETCP_STAT_OUT_NO_MEM;

@@ -21,8 +21,10 @@
 #include "ike.h"
 #include "listen.h"
 #include "opt.h"
+#include "queue.h"
 #include "rx.h"
 #include "sock.h"
+#include "train.h"
 #include "tx.h"
 
 /*
@@ -55,7 +57,7 @@ static void write_space(struct sock *sk)
 	struct iketcp_conn *conn = iketcp_conn_of(sk);
 
 	/* Only we wait: whoever writes looks at our queue, not TCP's. */
-	if (!iketcp_tx_resume(conn))
+	if (!iketcp_train_resume(conn))
 		return;
 	conn->write_space(sk);
 	/* Nobody has accepted it yet: see can_send(). */
@@ -243,7 +245,7 @@ static __poll_t ops_poll(struct file *file, struct socket *sock,
 	if (iketcp_ike_ready(conn))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (state != TCP_SYN_SENT && state != TCP_SYN_RECV &&
-	    (shutdown & SEND_SHUTDOWN || iketcp_tx_writable(conn)))
+	    (shutdown & SEND_SHUTDOWN || iketcp_queue_writable(conn)))
 		mask |= EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND;
 
 	/* Pairs with the barrier of sk_error_report()'s callers in TCP. */

@@ -22,7 +22,7 @@
 #include "compat.h"
 #include "conn.h"
 #include "msg.h"
-#include "tx.h"
+#include "queue.h"
 #include "udp.h"
 
 /* Room in front of the datagram. */
@@ -175,7 +175,7 @@ static enum iketcp_stat_id send(struct iketcp_conn *conn,
 	to += iketcp_frame_put_length(to, len);
 	if (skb_copy_bits(skb, offset, to, len))
 		goto free;
-	reason = iketcp_tx_offer_ike(conn, msg);
+	reason = iketcp_queue_offer_ike(conn, msg);
 	if (reason == IKETCP_STAT_COUNT)
 		return reason;
 free:
