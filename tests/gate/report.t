@@ -166,8 +166,10 @@ like "$told" '^    line 60$' "a long log: its end is there"
 rm .build/failed/*
 report "nothing told"
 like "$told" '^What failed: nothing was told' "nothing told: that is told"
+echo "output of 6.1 (all): 0123" >.build/log/all-6.1.hash
 : >known
 is "$("$top/tests/gate/report" 0 5 .build known)" "No known failures.
+output of 6.1 (all): 0123
 tests/check: green after 5 s" "a green run"
 
 # --- Names ---
