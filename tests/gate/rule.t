@@ -31,7 +31,7 @@ run 123 "no end mark is a failure" -n -- bash -c 'echo alive; busybox poweroff -
 is "$out" alive "output before the end came through"
 run 122 "a module that does not unload is a failure" -- bash -c 'modprobe iketcp; ln -sf /bin/false /usr/sbin/rmmod'
 like "$err" 'MODULE DID NOT UNLOAD.*exit status: 0' "and named"
-run 124 "a guest that hangs is a failure" -n -t 3 -- true
+run 124 "a guest that hangs is a failure" -n -t 3 -- bash -c 'while :; do :; done'
 like "$err" 'TIMEOUT after 3 s' "and named"
 
 # What becomes of a suite's output.
