@@ -5,7 +5,8 @@
 #   make tools        build the tool iketcp(8), in .build/tools, and the daemon
 #                     iketcpd(8), in .build/iketcpd
 #   make install      install the module, so that modprobe and the kernel find it,
-#                     and the tools, if they can be built (PREFIX=/usr/local)
+#                     and the tools, if they can be built (PREFIX=/usr/local);
+#                     into another root: INSTALL_MOD_PATH and DESTDIR
 #   make install-tools    the tools alone
 #   make deb          make the Debian packages, in .build/deb
 #   make demo         see the main job in a virtual machine (HOST=1: here;
@@ -27,6 +28,9 @@ CONFIG = $(firstword $(wildcard $(KDIR)/include/config/auto.conf $(KDIR)/.config
 # The name of the kernel's folder in /lib/modules.
 RELEASE = $(or $(patsubst /lib/modules/%/build,%,$(filter /lib/modules/%/build,$(KDIR))),\
 	$(shell cat "$(KDIR)/include/config/kernel.release"))
+
+# As the kernel's own modules_install has it.
+DEPMOD = depmod -a $(if $(INSTALL_MOD_PATH),-b "$(INSTALL_MOD_PATH)") "$(RELEASE)"
 
 TOOL := $(MAKE) -C tools/iketcp $(if $(O),O="$(O)")
 DAEMON := $(MAKE) -C tools/iketcpd $(if $(O),O="$(O)/iketcpd")
@@ -53,10 +57,11 @@ modules: kernel
 # signatures see Documentation/admin.md.
 install: modules
 	$(MAKE) -C "$(KDIR)" M="$(CURDIR)" CONFIG_MODULE_SIG_ALL= modules_install
-	depmod -a "$(RELEASE)"
-	@if $(TOOL) --no-print-directory -s libraries; then \
+	$(DEPMOD)
+	@if said=$$($(TOOL) --no-print-directory -s libraries 2>&1); then \
 		$(MAKE) --no-print-directory install-tools; \
 	else \
+		echo "$$said" | grep -v '^make' >&2; \
 		echo >&2 "iketcp: only the module was installed; the tool: make install-tools"; \
 	fi
 
@@ -69,8 +74,8 @@ install-tools uninstall-tools:
 	$(DAEMON) $(@:-tools=)
 
 uninstall: kernel uninstall-tools
-	find "/lib/modules/$(RELEASE)" -name 'iketcp.ko*' -delete
-	depmod -a "$(RELEASE)"
+	find "$(INSTALL_MOD_PATH)/lib/modules/$(RELEASE)" -name 'iketcp.ko*' -delete
+	$(DEPMOD)
 
 deb:
 	tools/deb

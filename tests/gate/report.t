@@ -180,6 +180,8 @@ is "$(pick libreswan)" libreswan "though it is part of others"
 is "$(pick 20-build) $(pick 20-build.t) $(pick tests/t/20-build.t)" \
 	"tests/t/20-build.t tests/t/20-build.t tests/t/20-build.t" "or that file"
 like "$(pick sock-)" '^sock-attach .*sock-event$' "a part of a name is all with that"
-like "$(pick '')" '^libreswan-stock .*/repeat.t$' "nothing is everything"
+like "$(pick '')" '^libreswan-stock .*/install.t$' "nothing is everything"
 check_fails "what there is not fails" "$top/tests/gate/pick" nosuch
+is "$(cd "$top" && printf '%s\n' tests/gate/*.t | LC_ALL=C sort)" "$(grep '^tests/gate/' "$top/tests/gate/list" | LC_ALL=C sort)" \
+	"each file of tests/gate is in the list"
 done_testing
