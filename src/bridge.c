@@ -191,7 +191,7 @@ static int read_ends(const struct iketcp_bridge *from,
 
 	if (from->family == AF_INET)
 		is = is_ipv4;
-	else if (IS_ENABLED(CONFIG_IPV6) && from->family == AF_INET6)
+	else if (ipv6_mod_enabled() && from->family == AF_INET6)
 		is = is_ipv6;
 	else
 		return -EINVAL;
