@@ -293,8 +293,10 @@ void iketcp_rx_run(struct iketcp_conn *conn)
 	struct iketcp_rx *rx = &conn->rx;
 	struct sock *sk = conn->sk;
 
+	/* Behind our own FIN the peer's closes it before its last data is shown. */
 	if (sk->sk_state == TCP_SYN_SENT ||
-	    (sk->sk_state == TCP_CLOSE && !rx->deferred))
+	    (sk->sk_state == TCP_CLOSE && !rx->deferred &&
+	     skb_queue_empty(&sk->sk_receive_queue)))
 		return;
 	/* TCP merges what waits in its queues, whatever the marks. */
 	rx->intact = !rx->deferred && rx->ooopack == tp->rcv_ooopack;

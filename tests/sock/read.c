@@ -541,6 +541,23 @@ static void several_readers(const struct env *e)
 	need(close(peer));
 }
 
+/* The segment with the peer's FIN brings a message, too; we have sent ours. */
+static void with_end_behind_our_own(const struct env *e)
+{
+	uint8_t buf[128];
+	size_t n = frame_ike(buf, 50, 1);
+	int us, peer;
+
+	ready(e, &us, &peer);
+	need(shutdown(us, SHUT_WR));
+	peer_expect_eof(peer);
+	check_eq(need(send(peer, buf, n, MSG_MORE)), (ssize_t)n);
+	need(close(peer));
+	us_expect_ike(us, 50, 1);
+	us_expect_eof(us);
+	need(close(us));
+}
+
 static void *shutdown_later(void *arg)
 {
 	msleep(100);
@@ -592,6 +609,7 @@ static const struct test tests[] = {
 	TEST(urgent_inline, ALL),
 	TEST(many_in_order, SOME),
 	TEST(several_readers, SOME),
+	TEST(with_end_behind_our_own, ALL),
 	TEST(own_shutdown, SOME),
 };
 
