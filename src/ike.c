@@ -158,7 +158,10 @@ static bool at_end(const struct sock *sk)
 	       inet_sk_state_load(sk) == TCP_CLOSE;
 }
 
-/* What a reader hears then: an error once, afterwards 0. */
+/*
+ * What a reader hears then: an error once, afterwards 0. -EAGAIN: it lives, and had an
+ * error that somebody else has taken, perhaps for a moment (train.c).
+ */
 static int end_of_stream(struct sock *sk)
 {
 	int err = sock_error(sk);
@@ -167,7 +170,7 @@ static int end_of_stream(struct sock *sk)
 		return err;
 	if (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN)
 		return 0;
-	return -ENOTCONN;
+	return inet_sk_state_load(sk) == TCP_CLOSE ? -ENOTCONN : -EAGAIN;
 }
 
 /*
@@ -209,8 +212,12 @@ static struct sk_buff *wait_message(struct sock *sk, int flags)
 		if (skb)
 			break;
 		if (end) {
-			skb = ERR_PTR(end_of_stream(sk));
-			break;
+			int err = end_of_stream(sk);
+
+			if (err != -EAGAIN) {
+				skb = ERR_PTR(err);
+				break;
+			}
 		}
 		if (!timeo) {
 			skb = ERR_PTR(-EAGAIN);
@@ -295,8 +302,11 @@ static int wait_room(struct sock *sk, unsigned int len, long *timeo)
 
 	add_wait_queue(sk_sleep(sk), &wait);
 	for (;;) {
+		err = sock_error(sk);
+		if (err)
+			break;
 		err = -EPIPE;
-		if (sk->sk_err || sk->sk_shutdown & SEND_SHUTDOWN)
+		if (sk->sk_shutdown & SEND_SHUTDOWN)
 			break;
 		err = 0;
 		if (iketcp_queue_ike_room(conn, len))
