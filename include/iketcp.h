@@ -120,8 +120,8 @@
  * nothing).
  *
  * Messages go out in the order in which they were written. As many may wait as
- * begin within SO_SNDBUF bytes; then write() blocks or says EAGAIN; SO_SNDTIMEO
- * holds. While the connection is being made, write() waits for it.
+ * begin within SO_SNDBUF bytes, each counted with 1 KiB more; then write() blocks
+ * or says EAGAIN; SO_SNDTIMEO holds. While the connection is being made, write() waits for it.
  *
  * Errors:
  *	EAGAIN		too much is waiting, or not connected yet
@@ -157,9 +157,9 @@
  *
  * shutdown(SHUT_WR) and close() send the IKE messages that were written before,
  * whole, and then the end of the stream. ESP messages that wait are dropped.
- * States in the kernel live on. If the peer is gone, or does not take these
- * bytes, TCP gives up 30 s after it last took some (sooner with a shorter
- * TCP_USER_TIMEOUT), not after a quarter of an hour.
+ * States in the kernel live on. If behind a close() the peer is gone, or does not
+ * take these bytes, TCP gives up 30 s after it last took some (sooner with a
+ * shorter TCP_USER_TIMEOUT), not after a quarter of an hour.
  *
  *
  * Other calls

@@ -112,6 +112,7 @@ struct iketcp_ike {
  * @queue: messages that nobody has taken yet to give them to TCP
  * @esp_bytes: ESP bytes in @queue and @sending
  * @ike_bytes: IKE bytes in @queue and @sending
+ * @ike_count: IKE messages there
  * @closed: no message is taken any more; never goes back
  * @stopped: @hold, @soon and @work are not started any more; never goes back
  * @starved: a writer or poller waits for @ike_bytes to shrink
@@ -137,6 +138,7 @@ struct iketcp_tx {
 	struct list_head queue;
 	unsigned int esp_bytes;
 	unsigned int ike_bytes;
+	unsigned int ike_count;
 	bool closed;
 	bool stopped;
 	bool starved;

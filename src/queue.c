@@ -26,6 +26,12 @@
 #define ESP_BYTES_MAX	(256 * 1024)
 
 /*
+ * What an IKE message counts beside its bytes, as it has a page of its own: so what
+ * waits takes a few times the allowance at most, however small the messages are.
+ */
+#define IKE_COST	1024
+
+/*
  * ESP messages that come one by one, but closely, wait for each other, so that TCP
  * sends many in one segment: until there are so many bytes, which fill a few, or
  * the first has waited so long (iketcp_delay_now(); as NICs wait before they tell
@@ -179,6 +185,14 @@ bool iketcp_queue_push_esp(struct iketcp_conn *conn, struct iketcp_msg *msg)
 	return open;
 }
 
+/* Return: how much of the allowance, SO_SNDBUF, is used up. */
+static unsigned int ike_used(const struct iketcp_tx *tx)
+{
+	lockdep_assert_held(&tx->lock);
+
+	return tx->ike_bytes + tx->ike_count * IKE_COST;
+}
+
 /**
  * iketcp_queue_ike_room() - reserve bytes for an IKE message
  * @conn: the connection
@@ -199,11 +213,13 @@ bool iketcp_queue_ike_room(struct iketcp_conn *conn, unsigned int len)
 	bool room;
 
 	spin_lock_bh(&tx->lock);
-	room = tx->closed || tx->ike_bytes < READ_ONCE(conn->sk->sk_sndbuf);
-	if (room)
+	room = tx->closed || ike_used(tx) < READ_ONCE(conn->sk->sk_sndbuf);
+	if (room) {
 		tx->ike_bytes += len;
-	else
+		tx->ike_count++;
+	} else {
 		tx->starved = true;
+	}
 	spin_unlock_bh(&tx->lock);
 	return room;
 }
@@ -216,7 +232,7 @@ static bool is_writable(const struct iketcp_conn *conn)
 	lockdep_assert_held(&tx->lock);
 
 	return tx->closed ||
-	       tx->ike_bytes <= READ_ONCE(conn->sk->sk_sndbuf) / 2;
+	       ike_used(tx) <= READ_ONCE(conn->sk->sk_sndbuf) / 2;
 }
 
 /**
@@ -243,11 +259,12 @@ bool iketcp_queue_writable(struct iketcp_conn *conn)
  * @conn: the connection
  * @esp: bytes of ESP messages
  * @ike: bytes of IKE messages; they may let a writer go on
+ * @count: how many IKE messages
  *
  * Context: any but hard interrupt.
  */
 void iketcp_queue_uncharge(struct iketcp_conn *conn, unsigned int esp,
-			   unsigned int ike)
+			   unsigned int ike, unsigned int count)
 {
 	struct iketcp_tx *tx = &conn->tx;
 	bool wake = false;
@@ -255,6 +272,7 @@ void iketcp_queue_uncharge(struct iketcp_conn *conn, unsigned int esp,
 	spin_lock_bh(&tx->lock);
 	WRITE_ONCE(tx->esp_bytes, tx->esp_bytes - esp);
 	tx->ike_bytes -= ike;
+	tx->ike_count -= count;
 	if (tx->starved && is_writable(conn)) {
 		tx->starved = false;
 		wake = true;
@@ -295,7 +313,7 @@ bool iketcp_queue_push_ike(struct iketcp_conn *conn, struct iketcp_msg *msg)
 	}
 	spin_unlock_bh(&tx->lock);
 	if (!open)
-		iketcp_queue_uncharge(conn, 0, msg->len);
+		iketcp_queue_uncharge(conn, 0, msg->len, 1);
 	return open;
 }
 
@@ -318,8 +336,10 @@ void iketcp_queue_drop(struct iketcp_conn *conn, struct iketcp_msg *msg,
 	if (kind == IKETCP_MSG_PREFIX)
 		return;
 	iketcp_conn_drop(conn, reason);
-	iketcp_queue_uncharge(conn, kind == IKETCP_MSG_ESP ? len : 0,
-			      kind == IKETCP_MSG_IKE ? len : 0);
+	if (kind == IKETCP_MSG_IKE)
+		iketcp_queue_uncharge(conn, 0, len, 1);
+	else
+		iketcp_queue_uncharge(conn, len, 0, 0);
 }
 
 /**
@@ -341,10 +361,11 @@ enum iketcp_stat_id iketcp_queue_offer_ike(struct iketcp_conn *conn,
 	/* Until it is closed the socket is there. */
 	if (tx->closed)
 		reason = IKETCP_STAT_OUT_CLOSED;
-	else if (tx->ike_bytes >= READ_ONCE(conn->sk->sk_sndbuf))
+	else if (ike_used(tx) >= READ_ONCE(conn->sk->sk_sndbuf))
 		reason = IKETCP_STAT_OUT_FULL;
 	if (reason == IKETCP_STAT_COUNT) {
 		tx->ike_bytes += msg->len;
+		tx->ike_count++;
 		list_add_tail(&msg->list, &tx->queue);
 		iketcp_tx_kick_locked(tx);
 	}

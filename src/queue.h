@@ -24,7 +24,7 @@ enum iketcp_stat_id iketcp_queue_offer_ike(struct iketcp_conn *conn,
 bool iketcp_queue_writable(struct iketcp_conn *conn);
 
 void iketcp_queue_uncharge(struct iketcp_conn *conn, unsigned int esp,
-			   unsigned int ike);
+			   unsigned int ike, unsigned int count);
 void iketcp_queue_drop(struct iketcp_conn *conn, struct iketcp_msg *msg,
 		       enum iketcp_stat_id reason);
 

@@ -57,7 +57,7 @@ static unsigned int gather(const struct iketcp_tx *tx, struct bio_vec *piece,
 static void advance(struct iketcp_conn *conn, size_t sent)
 {
 	struct iketcp_tx *tx = &conn->tx;
-	unsigned int esp = 0, ike = 0;
+	unsigned int esp = 0, ike = 0, count = 0;
 
 	conn->counted.out_bytes += sent;
 	/* Freed skbs wake their senders in softirq: once, at the end. */
@@ -76,6 +76,7 @@ static void advance(struct iketcp_conn *conn, size_t sent)
 		list_del(&msg->list);
 		if (msg->kind == IKETCP_MSG_IKE) {
 			ike += msg->len;
+			count++;
 			trace_iketcp_out(conn, true, msg->len);
 			iketcp_stat_inc(conn->stats, IKETCP_STAT_OUT_IKE);
 			conn->counted.out_ike++;
@@ -87,7 +88,7 @@ static void advance(struct iketcp_conn *conn, size_t sent)
 		}
 		iketcp_msg_free(msg);
 	}
-	iketcp_queue_uncharge(conn, esp, ike);
+	iketcp_queue_uncharge(conn, esp, ike, count);
 	local_bh_enable();
 }
 

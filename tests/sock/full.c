@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The peer does not read: the queue is bounded, and nothing is lost. */
 #include "sock.h"
+#include "../../include/iketcp.h"
 
 #include <sys/epoll.h>
 
@@ -85,6 +86,32 @@ static void nonblocking_large(const struct env *e)
 		peer_expect_ike(peer, BODY_MAX, i);
 	quiet(peer);
 	check(revents(us, POLLOUT, WAIT_MS) & POLLOUT, "no POLLOUT");
+	need(close(us));
+	need(close(peer));
+}
+
+/* They take more than their bytes, and are counted so. */
+static void nonblocking_small(const struct env *e)
+{
+	struct tuning t = narrow;
+	struct iketcp_info info;
+	socklen_t len = sizeof(info);
+	int us, peer, n, i;
+
+	ready_tuned(e, &t, &us, &peer);
+	n = fill(us, 8);
+	need(getsockopt(us, SOL_IKETCP, IKETCP_OPT_INFO, &info, &len));
+	/* The kernel has doubled the buffer. */
+	check(info.out_queue_ike, "nothing waits");
+	check((int)info.out_queue_ike <= 10 * (2 * t.us_sndbuf / 1024 + 1),
+	      "%u bytes wait", info.out_queue_ike);
+	for (i = 0; i < n; i++)
+		peer_expect_ike(peer, 8, i);
+	check(revents(us, POLLOUT, WAIT_MS) & POLLOUT, "no POLLOUT");
+	us_put_ike(us, 100, 8);
+	peer_expect_ike(peer, 100, 8);
+	need(getsockopt(us, SOL_IKETCP, IKETCP_OPT_INFO, &info, &len));
+	check_eq(info.out_queue_ike, 0);
 	need(close(us));
 	need(close(peer));
 }
@@ -474,6 +501,7 @@ static void both_ways(const struct env *e)
 static const struct test tests[] = {
 	TEST(nonblocking, ALL),
 	TEST(nonblocking_large, ALL),
+	TEST(nonblocking_small, SOME),
 	TEST(default_buffers, SOME),
 	TEST(edge_triggered, ALL),
 	TEST(send_timeout, ALL),
