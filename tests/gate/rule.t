@@ -10,7 +10,8 @@ trap 'rm -rf "$tmp"' EXIT
 run() {
 	local wanted=$1 name=$2 status=0
 	shift 2
-	out=$(tests/vm/run "$@" 2>"$tmp/err") || status=$?
+	# To calibrate the APIC's timer is half of a boot; one CPU can do without.
+	out=$(tests/vm/run -a noapictimer "$@" 2>"$tmp/err") || status=$?
 	err=$(<"$tmp/err")
 	is "$status" "$wanted" "$name" || diag "$err"
 }
