@@ -48,7 +48,8 @@
  * @max_message: see struct iketcp_conn, 0: as the sysctl says; likewise
  * @lock: guards what follows, and iketcp_conn.parked of the connections; taken
  *	  with BH off, inside the children's socket locks
- * @waiting: connections that have no prefix yet, the oldest first
+ * @waiting: connections that have no prefix yet: those that are over, then the
+ *	     oldest first
  * @ready: connections that accept() returns, the oldest first
  * @nr_waiting: length of @waiting
  * @nr_ready: length of @ready
@@ -134,12 +135,22 @@ static void park_ready_locked(struct iketcp_listener *listener,
 	wake_locked(listener);
 }
 
+/* Nothing more will come on the connection, a prefix neither. */
+static bool is_over(const struct sock *child)
+{
+	return !((1 << inet_sk_state_load(child)) &
+		 (TCPF_ESTABLISHED | TCPF_SYN_RECV));
+}
+
 static void park_waiting_locked(struct iketcp_listener *listener,
 				struct iketcp_conn *conn)
 {
 	lockdep_assert_held(&listener->lock);
 
-	list_add_tail(&conn->parked, &listener->waiting);
+	if (is_over(conn->sk))
+		list_add(&conn->parked, &listener->waiting);
+	else
+		list_add_tail(&conn->parked, &listener->waiting);
 	WRITE_ONCE(listener->nr_waiting, listener->nr_waiting + 1);
 	conn->parked_ready = false;
 }
@@ -191,8 +202,10 @@ void iketcp_listen_note_end(struct iketcp_conn *conn)
 	if (!listener)
 		return;
 	spin_lock_bh(&listener->lock);
-	if (!list_empty(&conn->parked) && !conn->parked_ready)
+	if (!list_empty(&conn->parked) && !conn->parked_ready) {
+		list_move(&conn->parked, &listener->waiting);
 		kick_locked(listener);
+	}
 	spin_unlock_bh(&listener->lock);
 }
 
@@ -211,12 +224,6 @@ static void close_child(struct sock *child)
 	READ_ONCE(child->sk_prot)->close(child, 0);
 }
 
-static bool is_over(const struct sock *child)
-{
-	return !((1 << inet_sk_state_load(child)) &
-		 (TCPF_ESTABLISHED | TCPF_SYN_RECV));
-}
-
 /* Do more connections wait for their prefix than may? */
 static bool is_crowded(const struct iketcp_listener *listener)
 {
@@ -225,25 +232,24 @@ static bool is_crowded(const struct iketcp_listener *listener)
 }
 
 /*
- * The first connection that waits for nothing, or too many others with it.
+ * A connection that waits for nothing, or the oldest of too many. Only the first has
+ * to be looked at: there may be thousands.
  * Return: it, off the list; NULL when there is none.
  */
 static struct iketcp_conn *pop_stranger(struct iketcp_listener *listener)
 {
 	bool crowded = is_crowded(listener);
-	struct iketcp_conn *conn, *found = NULL;
+	struct iketcp_conn *conn;
 
 	spin_lock_bh(&listener->lock);
-	list_for_each_entry(conn, &listener->waiting, parked) {
-		if (crowded || is_over(conn->sk)) {
-			found = conn;
-			break;
-		}
-	}
-	if (found)
-		unpark_locked(listener, found);
+	conn = list_first_entry_or_null(&listener->waiting, struct iketcp_conn,
+					parked);
+	if (conn && (crowded || is_over(conn->sk)))
+		unpark_locked(listener, conn);
+	else
+		conn = NULL;
 	spin_unlock_bh(&listener->lock);
-	return found;
+	return conn;
 }
 
 /*
