@@ -43,6 +43,7 @@ struct proto_ops;
  * @ike: @skb is an IKE message
  * @dead: the stream is corrupt: what still comes is thrown away
  * @deferred: TCP has data that waits for process context
+ * @turn: bytes read in this turn
  * @iif: interface by which a segment came last; TCP forgets it for segments
  *	 that it merges when memory is short
  * @mark: that segment's mark
@@ -63,6 +64,7 @@ struct iketcp_rx {
 	bool ike;
 	bool dead;
 	bool deferred;
+	unsigned int turn;
 	int iif;
 	u32 mark;
 	int begun;

@@ -27,6 +27,12 @@
  */
 #define ROOM_FIRST	4096
 
+/*
+ * What is read in one turn, in bytes. BH is off meanwhile, and a receive buffer has
+ * room for hundreds of thousands of the smallest messages.
+ */
+#define RUN_BYTES	(128 * 1024)
+
 /* The stream cannot be read any further: what comes is thrown away. */
 static void fail(struct iketcp_conn *conn, enum iketcp_stat_id stat, int err)
 {
@@ -237,7 +243,10 @@ static size_t take_body(struct iketcp_conn *conn, const struct sk_buff *segment,
 	return n;
 }
 
-/* tcp_read_sock() shows us bytes @offset to @offset + @len of @segment. */
+/*
+ * tcp_read_sock() shows us bytes @offset to @offset + @len of @segment. Return: how
+ * many are done; 0 ends the turn.
+ */
 static int take(read_descriptor_t *desc, struct sk_buff *segment,
 		unsigned int offset, size_t len)
 {
@@ -246,6 +255,10 @@ static int take(read_descriptor_t *desc, struct sk_buff *segment,
 	struct skb_seq_state pieces;
 	size_t done = 0;
 
+	len = min_t(size_t, len, RUN_BYTES - rx->turn);
+	rx->turn += len;
+	if (!len)
+		return 0;
 	if (segment->skb_iif) {
 		rx->iif = segment->skb_iif;
 		rx->mark = segment->mark;
@@ -277,16 +290,16 @@ static int take(read_descriptor_t *desc, struct sk_buff *segment,
 }
 
 /**
- * iketcp_rx_run() - read what TCP has received
- * @conn: the connection
+ * iketcp_rx_turn() - read what TCP has received, a turn of it
+ * @conn: the connection; rx.deferred tells that there is more
  *
- * Everything is read at once: ESP cannot wait, and what the daemon does not
- * read is bounded in its own queue. So TCP's receive window stays open, and a
- * message may be longer than the receive buffer.
+ * Nothing waits for a reader: ESP cannot, and what the daemon does not read is
+ * bounded in its own queue. So TCP's receive window stays open, and a message may
+ * be longer than the receive buffer.
  *
  * Context: socket lock held, in softirq or process.
  */
-void iketcp_rx_run(struct iketcp_conn *conn)
+void iketcp_rx_turn(struct iketcp_conn *conn)
 {
 	read_descriptor_t desc = { .arg.data = conn, .count = 1 };
 	struct tcp_sock *tp = tcp_sk(conn->sk);
@@ -296,8 +309,10 @@ void iketcp_rx_run(struct iketcp_conn *conn)
 	/* Behind our own FIN the peer's closes it before its last data is shown. */
 	if (sk->sk_state == TCP_SYN_SENT ||
 	    (sk->sk_state == TCP_CLOSE && !rx->deferred &&
-	     skb_queue_empty(&sk->sk_receive_queue)))
+	     skb_queue_empty(&sk->sk_receive_queue))) {
+		rx->deferred = false;
 		return;
+	}
 	/* TCP merges what waits in its queues, whatever the marks. */
 	rx->intact = !rx->deferred && rx->ooopack == tp->rcv_ooopack;
 	rx->deferred = false;
@@ -309,11 +324,14 @@ void iketcp_rx_run(struct iketcp_conn *conn)
 	WRITE_ONCE(tp->urg_data, 0);
 
 	/* xfrm wants BH off; we come from process context, too. */
+	rx->turn = 0;
 	local_bh_disable();
 	rcu_read_lock();
 	tcp_read_sock(sk, &desc, take);
 	rcu_read_unlock();
 	local_bh_enable();
+	rx->deferred = rx->turn == RUN_BYTES &&
+		       !skb_queue_empty(&sk->sk_receive_queue);
 
 	if (RB_EMPTY_ROOT(&tp->out_of_order_queue))
 		rx->ooopack = tp->rcv_ooopack;
@@ -385,7 +403,9 @@ void iketcp_rx_ready(struct iketcp_conn *conn)
 		iketcp_tx_call_runner(conn);
 		return;
 	}
-	iketcp_rx_run(conn);
+	iketcp_rx_turn(conn);
+	if (conn->rx.deferred)
+		iketcp_tx_call_runner(conn);
 }
 
 /**
@@ -394,12 +414,16 @@ void iketcp_rx_ready(struct iketcp_conn *conn)
  *
  * The runner, and whoever must not miss it until the runner comes.
  *
- * Context: socket lock held.
+ * Context: process, socket lock held.
  */
 void iketcp_rx_catch_up(struct iketcp_conn *conn)
 {
-	if (conn->rx.deferred)
-		iketcp_rx_run(conn);
+	sock_owned_by_me(conn->sk);
+
+	while (conn->rx.deferred) {
+		iketcp_rx_turn(conn);
+		cond_resched();
+	}
 }
 
 /**
@@ -415,7 +439,8 @@ void iketcp_rx_start(struct iketcp_conn *conn)
 {
 	sock_owned_by_me(conn->sk);
 
-	iketcp_rx_run(conn);
+	iketcp_rx_turn(conn);
+	iketcp_rx_catch_up(conn);
 	iketcp_rx_set_timeout(conn, conn->rx.timeout);
 }
 

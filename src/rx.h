@@ -7,10 +7,10 @@ struct iketcp_conn;
 
 void iketcp_rx_init(struct iketcp_conn *conn);
 void iketcp_rx_start(struct iketcp_conn *conn);
-void iketcp_rx_run(struct iketcp_conn *conn);
 void iketcp_rx_set_timeout(struct iketcp_conn *conn, unsigned int seconds);
 bool iketcp_rx_is_fresh(const struct iketcp_conn *conn);
 void iketcp_rx_skip_prefix(struct iketcp_conn *conn);
+void iketcp_rx_turn(struct iketcp_conn *conn);
 void iketcp_rx_ready(struct iketcp_conn *conn);
 void iketcp_rx_catch_up(struct iketcp_conn *conn);
 void iketcp_rx_stop(struct iketcp_conn *conn);

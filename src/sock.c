@@ -87,7 +87,9 @@ static void state_change(struct sock *sk)
 		/* The prefix waits, and maybe more. */
 		iketcp_tx_kick(conn);
 	} else if (sk->sk_state == TCP_CLOSE && conn->dport) {
-		iketcp_rx_catch_up(conn);
+		/* In softirq, too: not more than this before the end is told. */
+		if (conn->rx.deferred)
+			iketcp_rx_turn(conn);
 		iketcp_tx_close(conn);
 		tell_end(conn);
 	} else if (sk->sk_state == TCP_CLOSE) {

@@ -34,7 +34,7 @@ flaw a-delete-is-lost src/tx.c '/^void iketcp_tx_drain/,/^}/s/ike \|= .*/ike = f
 	$race delete 60
 flaw nobody-wakes-readers src/sock.c '/^static void state_change/,/^}/s/conn->state_change\(sk\);//' \
 	$race wake 60
-flaw what-was-there-is-not-read src/rx.c '/^void iketcp_rx_start/,/^}/s/iketcp_rx_run\(conn\);//' \
+flaw what-was-there-is-not-read src/rx.c '/^void iketcp_rx_start/,/^}/s/iketcp_rx_(turn|catch_up)\(conn\);//g' \
 	$race attach 60
 flaw a-bridge-goes-on-for-esp src/sa.c '/^static bool is_usable/,/^}/s/rcu_access_pointer\(conn->bridge\)/true/' \
 	$race bridge-set 500

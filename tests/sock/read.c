@@ -590,9 +590,76 @@ static void own_shutdown(const struct env *e)
 	need(close(peer));
 }
 
+/*
+ * The stream has a hole: what comes behind it waits in TCP, and all of it is there at
+ * once when the hole is filled. It is read in turns of 128 KiB at most, none of it is
+ * lost, and the message behind it comes last.
+ */
+static void behind_a_hole(const struct env *e)
+{
+	enum { COUNT = 200000, FRAME = 3, TURN = 128 * 1024 };
+	struct tuning t = { .us_rcvbuf = 4 << 20, .peer_sndbuf = 4 << 20 };
+	static uint8_t buf[COUNT * FRAME + 200];
+	struct stats before;
+	long longest = 0, bytes;
+	char line[512];
+	size_t len;
+	int us, peer, i;
+	FILE *trace;
+
+	ready_tuned(e, &t, &us, &peer);
+	/* TCP's windows have to grow first. */
+	for (i = 0; i < 24; i++) {
+		peer_put_ike(peer, BODY_MAX, i);
+		us_expect_ike(us, BODY_MAX, i);
+	}
+	stats_take(&before);
+	for (i = 0; i < COUNT; i++)
+		memcpy(buf + i * FRAME, "\0\3\377", FRAME);
+	len = COUNT * FRAME;
+	len += frame_ike(buf + len, 100, 7);
+
+	/* What each turn has read; the first segment to us is lost, once. */
+	run("mount -t tracefs none /sys/kernel/tracing 2>/dev/null");
+	check_eq(run("cd /sys/kernel/tracing && echo >trace && "
+		     "echo 'r:iketcp_turn tcp_read_sock read=$retval:s32' >>kprobe_events && "
+		     "echo 1 >events/kprobes/iketcp_turn/enable"), 0);
+	check_eq(run("nft 'add table inet t; "
+		     "add chain inet t in { type filter hook input priority 0; }; "
+		     "add rule inet t in tcp dport %u meta length > 1000 "
+		     "numgen inc mod 1000000 < 1 counter drop'",
+		     sock_port(us)), 0);
+	peer_put(peer, buf, len);
+	us_expect_ike(us, 100, 7);
+	check_eq(run("nft list table inet t | grep -q 'packets 1 '"), 0);
+	check_eq(run("nft delete table inet t"), 0);
+
+	trace = fopen("/sys/kernel/tracing/trace", "r");
+	check(trace);
+	while (fgets(line, sizeof(line), trace)) {
+		const char *read = strstr(line, " read=");
+
+		bytes = read ? atol(read + 6) : 0;
+		if (bytes > longest)
+			longest = bytes;
+	}
+	fclose(trace);
+	check_eq(run("cd /sys/kernel/tracing && "
+		     "echo 0 >events/kprobes/iketcp_turn/enable && "
+		     "echo '-:iketcp_turn' >>kprobe_events"), 0);
+
+	stat_expect(&before, InKeepalive, COUNT);
+	stat_expect(&before, InIke, 1);
+	check_eq(longest, TURN);
+	quiet(us);
+	need(close(us));
+	need(close(peer));
+}
+
 static const struct test tests[] = {
 	TEST(one_message_a_read, ALL),
 	TEST(every_size, ALL),
+	TEST(behind_a_hole, SOME),
 	TEST(larger_than_rcvbuf, ALL),
 	TEST(short_buffer, ALL),
 	TEST(peek, ALL),
