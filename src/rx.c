@@ -465,7 +465,8 @@ void iketcp_rx_purge(struct iketcp_conn *conn)
 {
 	struct iketcp_rx *rx = &conn->rx;
 
-	if (!rx->dead && rx->frame.state == IKETCP_FRAME_IN_BODY)
+	/* One that was skipped has its counter already. */
+	if (!rx->dead && rx->skb)
 		iketcp_conn_drop(conn, IKETCP_STAT_IN_PARTIAL);
 	kfree_skb(rx->skb);
 	rx->skb = NULL;

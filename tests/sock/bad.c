@@ -525,6 +525,33 @@ static void reader_that_never_reads(const struct env *e)
 	need(close(peer));
 }
 
+/* A message without room is dropped once, though it is cut off as well. */
+static void end_inside_one_without_room(const struct env *e)
+{
+	enum { COUNT = 100, SIZE = 1000 };
+	struct tuning t = { .us_rcvbuf = 20000 };
+	static uint8_t buf[SIZE + LEN_LEN];
+	struct stats s, now;
+	int us, peer, i;
+
+	stats_take(&s);
+	ready_tuned(e, &t, &us, &peer);
+	for (i = 0; i < COUNT; i++)
+		peer_put(peer, buf, frame_ike(buf, SIZE, i));
+	frame_ike(buf, SIZE, i);
+	peer_put(peer, buf, SIZE / 2);
+	need(shutdown(peer, SHUT_WR));
+	need(revents(us, POLLRDHUP, WAIT_MS));
+	need(close(us));
+	stat_expect(&s, Detach, 1);
+	stats_take(&now);
+	check_eq(now.v[InIke] + now.v[InIkeFull] - s.v[InIke] - s.v[InIkeFull],
+		 COUNT + 1);
+	check(now.v[InIke] - s.v[InIke] < COUNT, "all were kept");
+	stat_expect(&s, InPartial, 0);
+	need(close(peer));
+}
+
 /* The smallest buffer, the largest message, and nobody reads. */
 static void large_ones_unread(const struct env *e)
 {
@@ -598,6 +625,7 @@ static const struct test tests[] = {
 	TEST(end_inside, ALL),
 	TEST(libreswan_streams, ALL),
 	TEST(reader_that_never_reads, ALL),
+	TEST(end_inside_one_without_room, SOME),
 	TEST(large_ones_unread, ALL),
 	TEST(noise, ALL),
 };
