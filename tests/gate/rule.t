@@ -28,7 +28,7 @@ run 121 "a complaint of the kernel is a failure, though the module unloads" -k 6
 	bash -c 'modprobe iketcp; echo "iketcp-test: a-suite" >/dev/kmsg; echo "BUG: a test" >/dev/kmsg'
 like "$err" 'BUG: a test' "the complaint is shown"
 like "$err" 'KERNEL SPLAT in a-suite.*exit status: 0' "and laid to the test that ran"
-run 123 "no end mark is a failure" -n -- bash -c 'echo alive; busybox poweroff -f'
+run 123 "no end mark is a failure" -n -- bash -c 'echo alive; busybox reboot -f'
 is "$out" alive "output before the end came through"
 run 122 "a module that does not unload is a failure" -- bash -c 'modprobe iketcp; ln -sf /bin/false /usr/sbin/rmmod'
 like "$err" 'MODULE DID NOT UNLOAD.*exit status: 0' "and named"
